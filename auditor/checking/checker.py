@@ -49,11 +49,10 @@ class AccountChecker:
     ) -> ProbeResult:
         """Check one account, or revalidate its previous result. A crash of a probe is a finding."""
         generator = create_probe(account)
-        check = (
-            run_probe(generator, self.fetcher, self.parser_pool)
-            if previous_result is None
-            else revalidate(previous_result, generator, self.fetcher, self.parser_pool)
-        )
+        if previous_result is None:
+            check = run_probe(generator, self.fetcher, self.parser_pool)
+        else:
+            check = revalidate(previous_result, generator, self.fetcher, self.parser_pool)
         return await _catch_failure(check, account.identity.canonical or account.channel)
 
     async def check_domain(self, domain: str) -> ProbeResult:
@@ -95,9 +94,7 @@ def create_api_budgets(
         channel_api = channel_registry.get_channel_api(name)
         if not channel.api_key or not channel_api:
             continue
-        limit = channel.api_budget
-        if limit is None:
-            limit = channel_api.default_budget
+        limit = channel_api.default_budget if channel.api_budget is None else channel.api_budget
         spent = float(earlier_usage[name].cost) if name in earlier_usage else 0.0
         budgets[name] = ApiBudget(
             channel_api, channel.api_key.get_secret_value(), limit, spent=spent

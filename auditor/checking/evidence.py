@@ -177,8 +177,7 @@ def replay_answers(evidence: Sequence[Evidence], body_store: BodyStore) -> Respo
 def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> Page | FetchError:
     """Return the page or error of an exchange with this body, and its digest if given."""
     hops = tuple(Hop(url, status) for url, status in evidence.hops)
-    if evidence.reason is not None or evidence.fetched_at is None:
-        assert evidence.reason is not None
+    if evidence.reason is not None:
         return FetchError(
             evidence.reason,
             evidence.detail,
@@ -186,6 +185,7 @@ def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> P
             url=evidence.final_url,
             hops=hops,
         )
+    assert evidence.fetched_at is not None
     url, status = evidence.final_url or evidence.url, evidence.status or 0
     return Page(
         url=url,

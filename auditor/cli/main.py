@@ -184,9 +184,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         names: Iterable[str] = [word for word in others[:1] if not word.startswith("-")]
         if not COMMANDS.keys() >= set(names):
             names = COMMANDS  # the error suggests similar names
-        typer.main.get_command(build_command_line(names))(
-            args=[*common, *others], prog_name="auditor"
-        )
+        command = typer.main.get_command(build_command_line(names))
+        command(args=[*common, *others], prog_name="auditor")
     except KeyboardInterrupt:  # before the command began; later, Typer exits with this code
         print_message(INTERRUPTED_MESSAGE)
         return INTERRUPTED_EXIT_CODE

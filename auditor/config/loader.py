@@ -204,10 +204,8 @@ def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str,
         # a path has the name of a rule's check after its number
         inner_models = inner_models or [model for model in models if part in _list_checks(model)]
         models = inner_models or models
-    settings: set[str] = set()
-    for model in models:
-        settings.update(field.alias or name for name, field in model.model_fields.items())
-    return sorted(settings)
+    fields = chain.from_iterable(model.model_fields.items() for model in models)
+    return sorted({field.alias or name for name, field in fields})
 
 
 def _iter_models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -47,7 +47,6 @@ It checks every half hour whether a run is due, so two checks were missed.
 
 Clock = Callable[[], datetime]
 
-
 AuditRunner = Callable[..., Coroutine[Any, Any, AuditRun]]
 """Executes a run, as `run_audit_pipeline` does. When it is cancelled, it keeps its results."""
 

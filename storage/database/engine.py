@@ -87,8 +87,8 @@ def create_database_engine(address: URL) -> Engine:
             # a server may have been restarted since a connection was last used
             pool_pre_ping=address.get_backend_name() != "sqlite",
         )
-    except ModuleNotFoundError as problem:
-        requirement = DRIVER_EXTRAS.get(str(problem.name), str(problem.name))
+    except ModuleNotFoundError as error:
+        requirement = DRIVER_EXTRAS.get(str(error.name), str(error.name))
         raise StoreError(
             f"cannot use {address.drivername}",
             "its driver is not installed",
@@ -123,8 +123,8 @@ def convert_driver_errors(file: Path | None) -> Iterator[None]:
         yield
     except (IntegrityError, ProgrammingError):
         raise
-    except (DatabaseError, sqlite3.Error) as problem:
-        raise _build_store_error(file, getattr(problem, "orig", None) or problem) from problem
+    except (DatabaseError, sqlite3.Error) as error:
+        raise _build_store_error(file, getattr(error, "orig", None) or error) from error
 
 
 def _build_store_error(file: Path | None, cause: BaseException) -> StoreError:

@@ -51,8 +51,8 @@ def create_database_file(file: Path) -> None:
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".new", dir=file.parent)
         os.close(descriptor)
         _create_beside(Path(name), file)
-    except OSError as problem:
-        raise build_file_error(problem, f"cannot create the database {file}") from problem
+    except OSError as error:
+        raise build_file_error(error, f"cannot create the database {file}") from error
 
 
 def _create_beside(temporary_file: Path, file: Path) -> None:
@@ -277,8 +277,8 @@ def _merge_log(file: Path) -> None:
         with closing(_connect(file, timeout=0)) as raw:
             if raw.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "wal":
                 raise in_use
-    except sqlite3.Error as problem:
-        if problem.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise in_use from None
 
 
@@ -292,5 +292,5 @@ def _replace_atomically(target: Path) -> Iterator[Path]:
             finally:
                 for end in ("-journal", "-wal", "-shm"):
                     new.with_name(new.name + end).unlink(missing_ok=True)
-    except OSError as problem:
-        raise build_file_error(problem, f"cannot write {target}") from problem
+    except OSError as error:
+        raise build_file_error(error, f"cannot write {target}") from error

@@ -61,10 +61,10 @@ class BodyStore:
                 body = file.read()
         except FileNotFoundError:
             raise MissingEvidenceError(subject, "it is not stored") from None
-        except PermissionError as problem:
-            raise build_file_error(problem, f"cannot read {self.folder}") from problem
-        except (OSError, EOFError, zlib.error) as problem:
-            raise DamagedEvidenceError(subject, str(problem)) from problem
+        except PermissionError as error:
+            raise build_file_error(error, f"cannot read {self.folder}") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise DamagedEvidenceError(subject, str(error)) from error
         if self.compute_digest(body) != digest:
             raise DamagedEvidenceError(subject, "it does not match its digest")
         return body
@@ -82,8 +82,8 @@ class BodyStore:
                     digest, _, suffix = name.partition(".")
                     if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
                         yield digest
-        except OSError as problem:
-            raise build_file_error(problem, f"cannot read {self.folder}") from problem
+        except OSError as error:
+            raise build_file_error(error, f"cannot read {self.folder}") from error
 
     def remove(self, digest: str) -> int:
         """Delete a body. Return its size in bytes; 0 if there was none. Raises StoreError."""
@@ -93,8 +93,8 @@ class BodyStore:
             path.unlink()
         except FileNotFoundError:
             return 0
-        except OSError as problem:
-            raise build_file_error(problem, f"cannot delete a body in {self.folder}") from problem
+        except OSError as error:
+            raise build_file_error(error, f"cannot delete a body in {self.folder}") from error
         return size
 
     def get_size(self, digest: str) -> int:
@@ -211,8 +211,8 @@ class BodyWriter:
     def _convert_os_errors(self) -> Iterator[None]:
         try:
             yield
-        except OSError as problem:
-            raise build_file_error(problem, f"cannot write to {self._folder.parent}") from problem
+        except OSError as error:
+            raise build_file_error(error, f"cannot write to {self._folder.parent}") from error
 
     def __enter__(self) -> Self:
         """Delete staged bodies that processes left when they died."""
@@ -262,8 +262,8 @@ def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None 
                 file.unlink(missing_ok=True)
     except (FileNotFoundError, NotADirectoryError):
         return
-    except OSError as problem:
-        raise build_file_error(problem, f"cannot delete files in {folder}") from problem
+    except OSError as error:
+        raise build_file_error(error, f"cannot delete files in {folder}") from error
 
 
 def _publish_files(paths_by_staged_file: Mapping[Path, Path]) -> None:

@@ -12,7 +12,6 @@ from storage.tables.core import (
     cascading_foreign_key,
     datetime_column,
     enum_column,
-    get_table,
     json_column,
     optional_datetime_column,
 )
@@ -77,6 +76,3 @@ class UserInvite(StoredModel, table=True):
     created_at: datetime = datetime_column()
     created_by: str
     expires_at: datetime = datetime_column()
-
-
-USER = get_table(User)
