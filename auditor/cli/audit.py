@@ -65,8 +65,9 @@ def run(
         print_json([finished_run.report.to_json()], get_current_time())
     elif finished_run.state == "done":
         facts = ", ".join(_describe_finished_run(finished_run, counts))
-        day = ENGLISH.format_date(finished_run.day)
-        cli_context.print_note(f"the check of {day}: done: {facts}")
+        cli_context.print_note(
+            f"the check of {ENGLISH.format_date(finished_run.day)}: done: {facts}"
+        )
     _raise_if_incomplete(finished_run)
     if finished_run.unreliable_channels and cli_context.quiet:
         channels = ", ".join(map(ENGLISH.channel_name, finished_run.unreliable_channels))

@@ -368,8 +368,7 @@ def _describe_import(import_result: ImportResult, changes: ImportChanges) -> Ite
         yield message
     for row in changes.accounts_withdrawn:
         heading = exporter.format_column_heading(row.column or LINKS_COLUMN, ENGLISH)
-        account = f"{row.association}, {heading}, {row.typed_text}"
-        yield f"No longer in the file, kept: {account}"
+        yield f"No longer in the file, kept: {row.association}, {heading}, {row.typed_text}"
     yield from _describe_result(changes)
 
 
@@ -425,8 +424,9 @@ def export_registry(
                 rows, translator, right_to_left=direction == "rtl"
             )
         else:
-            use_bom = bom and target is not None
-            chunks = spreadsheets.iter_csv_lines(rows, bom=use_bom, delimiter=delimiter)
+            chunks = spreadsheets.iter_csv_lines(
+                rows, bom=bom and target is not None, delimiter=delimiter
+            )
         if target is None:
             print_bytes(chunks, is_text=output_format == "csv")
             return

@@ -197,8 +197,9 @@ def text(
             valid_days=days,
             keep_older_links=keep_older,
         )
-        phone = app.store.registry.get_contact(association).phone
-        chat_url = build_whatsapp_url(phone, invitation.short_text)
+        chat_url = build_whatsapp_url(
+            app.store.registry.get_contact(association).phone, invitation.short_text
+        )
     mail_text = f"{invitation.subject}\n\n{invitation.body}"
     print_text(mail_text if mail else invitation.short_text)
     _print_revoked_count(cli_context, 0 if keep_older else len(active_links))

@@ -69,8 +69,10 @@ def serve(
         if web_socket:
             cli_context.print_note(f"web pages: {format_server_url(web_socket)}")
             if not app.store.users.count():
-                command = "`auditor user add NAME --role admin`"
-                cli_context.print_note(f"no one can log in yet; {command} creates the first link")
+                cli_context.print_note(
+                    "no one can log in yet; `auditor user add NAME --role admin` creates the first "
+                    "link"
+                )
         # Loaded code is never garbage. Searching it again delayed some pages by 200 ms.
         gc.freeze()
         runtime.run_async(

@@ -113,10 +113,12 @@ def init(
     program = "auditor" if config_file == default_file else f"auditor --config {config_file}"
     settings = "[network] name, [fetch] contact, [web] public_url"
     cli_context.print_note(f"set {settings} in {config_file}, then `{program} doctor`")
-    command = f"`{program} registry import {spreadsheet}`"
-    cli_context.print_note(f"next: fill {spreadsheet}, then {command}")
-    user = f"`{program} user add NAME --role admin`"
-    cli_context.print_note(f"dashboard in the browser: {user}, then `{program} serve`")
+    cli_context.print_note(
+        f"next: fill {spreadsheet}, then `{program} registry import {spreadsheet}`"
+    )
+    cli_context.print_note(
+        f"dashboard in the browser: `{program} user add NAME --role admin`, then `{program} serve`"
+    )
 
 
 @examples("auditor doctor", "auditor doctor --offline")

@@ -216,8 +216,10 @@ def _find_page(accounts: Accounts, requested_id: str, demo_run: DemoRun) -> dict
     scenario = association.get_scenario("facebook")
     if demo_run.number >= scenario.get("deleted_in_run", demo_run.number + 1):
         return {}
-    page = build_facebook_page(association, demo_run, name)
-    return {**page, "is_hidden": association.facebook == "hidden"}
+    return {
+        **build_facebook_page(association, demo_run, name),
+        "is_hidden": association.facebook == "hidden",
+    }
 
 
 def _build_graph_error(

@@ -244,8 +244,7 @@ class _RegistryReader:
             text = "".join(cell for cell in row.cells if "\n" in cell)
             swallowed_delimiters = text.count("\n") * (width - 1) + width - len(row.cells)
             if text and width > 2 and text.count(delimiter) >= swallowed_delimiters:
-                longest = max(row.cells, key=len)
-                self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
+                self._add_problem(row.line, "", max(row.cells, key=len), Issue.SWALLOWED_LINES)
 
     def _list_filled_cells(self, row: SheetRow) -> list[tuple[str, str]]:
         """Return the column and the text of each filled cell that is read.

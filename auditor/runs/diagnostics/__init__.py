@@ -143,8 +143,7 @@ def _check_last_run(store: Store, now: datetime) -> Results:
         return
     age = now - (run.finished_at or run.started_at)
     if is_dated_in_future(run, now):
-        remedy = "no run can begin; try `auditor restore FILE`"
-        yield "fail", f"{run.day} is in the future: {remedy}"
+        yield ("fail", f"{run.day} is in the future: no run can begin; try `auditor restore FILE`")
     elif age < -CLOCK_TOLERANCE:
         yield "warn", f"check of {run.day}: its end is dated in the future; is the clock right?"
     else:
@@ -186,8 +185,7 @@ def _check_users(store: Store) -> Results:
     if admins:
         yield "ok", f"{len(users)}, including administrators: {len(admins)}"
     else:
-        command = "`auditor user add NAME --role admin`"
-        yield "warn", f"no administrator can log in; try {command}"
+        yield "warn", "no administrator can log in; try `auditor user add NAME --role admin`"
 
 
 def _check_unsent_messages(store: Store) -> Results:

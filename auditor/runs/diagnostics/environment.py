@@ -113,8 +113,7 @@ def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
 def _check_web_addresses(web: WebSettings) -> Results:
     """Warn if no one can log in through a proxy, or if report links are not private."""
     if web.allowed_hosts and not web.trusted_proxies:
-        remedy = 'try `trusted_proxies = ["127.0.0.1"]`'
-        reason = f"[web] trusted_proxies is empty; {remedy}"
+        reason = '[web] trusted_proxies is empty; try `trusted_proxies = ["127.0.0.1"]`'
         yield "warn", f"no one can log in under {', '.join(web.allowed_hosts)}: {reason}"
     public_url = urlsplit(web.public_url)
     is_trial = public_url.hostname in {"localhost", "127.0.0.1", "::1"}
