@@ -150,7 +150,10 @@ class _Recorder:
                 self._state_domain_expiry(self._find_accounts())
 
     def _confirm(self, rows: Sequence[AccountRow]) -> None:
-        """A person saw the account. This lasts shorter if it contradicts a confirmed absence."""
+        """Record that a person saw the account.
+
+        The decision ends earlier if it contradicts a confirmed absence.
+        """
         is_dispute = any(is_confirmed_lost(self._get_status(row)) for row in rows)
         day, today = self.typed.last_activity, self.now.date()
         remedy = f"--last-activity {today}"
@@ -179,7 +182,7 @@ class _Recorder:
         self._register(identity)
 
     def _move(self, rows: Sequence[AccountRow]) -> None:
-        """The account has moved; its new address, if known, is registered."""
+        """Record that the account has moved, and register its new address if it is known."""
         if not self.typed.new_link:
             self._save(self._parse_end(DISPUTE_VALIDITY), rows)
             return
@@ -196,7 +199,7 @@ class _Recorder:
             self._register(identity)
 
     def _waive(self) -> None:
-        """A gap, or whatever concerns an account, a channel or the association, is ignored."""
+        """Ignore a gap, or whatever concerns an account, a channel or the association."""
         code = self.typed.code
         rows = self._find_accounts()[:1] if self.typed.account else []
         definition = load_gap_catalogue().definitions.get(code)
@@ -211,7 +214,10 @@ class _Recorder:
         self._save(self._parse_end(), rows, code=code or None, value=subject)
 
     def _state_domain_expiry(self, rows: Sequence[AccountRow]) -> None:
-        """The day counts if the registry gives none, until it has passed."""
+        """Record when the domain expires.
+
+        The day counts if the registry gives none, until it has passed.
+        """
         if not find_website_domain(rows[0]):
             raise DecisionError(
                 account_subject(rows[0]),

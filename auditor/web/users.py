@@ -146,7 +146,9 @@ def get_web_base_url(config: Config) -> str:
     if config.notify.pages_url:
         return config.notify.pages_url
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104  # all interfaces
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.web.port}"
+    if ":" in host:  # IPv6
+        host = f"[{host}]"
+    return f"http://{host}:{config.web.port}"
 
 
 def _refuse_invalid_name(store: Store, name: str) -> None:
@@ -225,7 +227,7 @@ def find_editable_regions(
 def restrict_filter_to_regions(
     user: User, association_filter: AssociationFilter
 ) -> Iterator[AssociationFilter]:
-    """Return the filter restricted to the user's regions, one filter for each region."""
+    """Yield the filter restricted to the user's regions, one filter for each region."""
     if can_edit_all_regions(user):
         yield association_filter
     elif is_coordinator(user):
@@ -297,7 +299,7 @@ ARGON2_HASHER = Argon2Hasher()
 def find_password_fault(password: str, *names: str) -> Literal["short", "long", "common"] | None:
     """Return why a new password is refused, or None.
 
-    `known_names` are the names of the user and the network, which are easy to guess.
+    `names` are those of the user and the network, which are easy to guess.
     """
     normalized = normalize_password(password)
     if len(normalized) > MAX_PASSWORD_CHARACTERS:
@@ -321,7 +323,7 @@ class PasswordService:
 
     @cached_property
     def dummy_hash(self) -> str:
-        """The hash to verify against if the user does not exist."""
+        """Return the hash to verify against if the user does not exist."""
         return self.hasher.hash(secrets.token_urlsafe())
 
     async def hash(self, password: str) -> str:

@@ -324,9 +324,8 @@ def list_events(
     follow_ups: Sequence[FollowUp],
 ) -> list[AssociationEvent]:
     """Return what happened to an association, newest first. Waived gaps are left out."""
-    changes = sorted(
-        view.iter_gap_changes(), key=itemgetter(0), reverse=True
-    )  # opened, then closed
+    # Those that opened, then those that closed.
+    changes = sorted(view.iter_gap_changes(), key=itemgetter(0), reverse=True)
     events: list[AssociationEvent] = [
         (changed_at, change, gap) for change, changed_at, gap in changes
     ]

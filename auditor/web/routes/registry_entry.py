@@ -276,8 +276,7 @@ def _render_erasure_form(
     )
 
 
-PAGE_SIZE = 50
-"""Changes on a page."""
+CHANGES_PAGE_SIZE = 50
 ACTIONS_PAGE_SIZE = 20
 SHOWN_LINES = 2
 """An action with more changes only shows how many there are."""
@@ -291,7 +290,7 @@ def show_registry_history(
     log = context.app.store.audit_log
     if association:
         entries = log.list_audit_log(
-            association, before_id=before, limit=PAGE_SIZE + 1, regions=context.regions
+            association, before_id=before, limit=CHANGES_PAGE_SIZE + 1, regions=context.regions
         )
         return _render_changes(context, entries, before, association_id=association)
     actions: list[dict[str, Any]] = []
@@ -347,7 +346,7 @@ def show_registry_action(
     entries = store.audit_log.list_audit_log(
         before_id=min(before or entry_id + 1, entry_id + 1),
         after_id=store.audit_log.find_preceding_log_id(newest_entry),
-        limit=PAGE_SIZE + 1,
+        limit=CHANGES_PAGE_SIZE + 1,
         regions=context.regions,
     )
     return _render_changes(context, entries, before, action_entry=newest_entry)
@@ -362,8 +361,8 @@ def _render_changes(
     association_id: str = "",
 ) -> HTMLResponse:
     """Render a page of single changes; `entries` has one more if there are older ones."""
-    shown_entries = entries[:PAGE_SIZE]
-    next_before = shown_entries[-1].id if len(entries) > PAGE_SIZE else None
+    shown_entries = entries[:CHANGES_PAGE_SIZE]
+    next_before = shown_entries[-1].id if len(entries) > CHANGES_PAGE_SIZE else None
     url = context.links.page_url("registry/history")
     if action_entry:
         url = f"{url}/{action_entry.id}"

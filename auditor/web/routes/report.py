@@ -64,7 +64,7 @@ class ReportRequest:
 
     @property
     def report_url(self) -> str:
-        """The report link for a printed report, or "" if no public address is configured."""
+        """Return the report link to print, or "" if no public address is configured."""
         public_url = self.context.app.config.web.public_url
         return f"{public_url}/r/{self.token}" if public_url else ""
 
