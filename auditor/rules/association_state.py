@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
@@ -127,8 +127,9 @@ def _apply_attestation(
         return status
     activities = [status.last_activity] if status.last_activity else []
     with suppress(ValueError):  # the decision may name no day
-        day = datetime.fromisoformat(f"{date.fromisoformat(decision.value or '')}T00:00:00Z")
-        activities.append(Activity(day, ATTESTED_SOURCE, DatePrecision.DAY))
+        day = date.fromisoformat(decision.value or "")
+        midnight = datetime.combine(day, time(), UTC)
+        activities.append(Activity(midnight, ATTESTED_SOURCE, DatePrecision.DAY))
     streak = status.other_account_streak
     if streak is not None and streak.since <= decision.decided_at:
         streak = None

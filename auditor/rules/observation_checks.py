@@ -150,12 +150,12 @@ class OlderThanRule(AccountRule):
         elif newest is None or finding.last_activity is None:
             if finding.reason is not Reason.EMPTY:
                 yield build_unknown_match(account)
-        elif (age_days := days_since_activity(newest, context.now)) > self.days:
+        elif days_since_activity(newest, context.now) > self.days:
             yield build_account_match(
                 account,
                 context,
                 last_date=format_iso_day(newest.published_at),
-                age=age_days,
+                age=days_since_activity(newest, context.now),
                 limit=self.days,
                 date_source=newest.source,
             )
