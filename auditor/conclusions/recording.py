@@ -390,8 +390,7 @@ def require_association(store: Store, association: str) -> None:
 
 def require_author(author: str) -> str:
     """Return the trimmed author. Raises DecisionError if nothing of it can be stored."""
-    trimmed = sanitize_text(author).strip()
-    if trimmed:
+    if trimmed := sanitize_text(author).strip():
         return trimmed
     message = gettext_noop("Enter who said so.")
     raise DecisionError("--author", "no author given", "--author NAME", message=message)
@@ -399,8 +398,7 @@ def require_author(author: str) -> str:
 
 def require_reason(reason: str) -> str:
     """Return the trimmed reason. Raises DecisionError if nothing of it can be stored."""
-    trimmed = sanitize_text(reason).strip()
-    if trimmed:
+    if trimmed := sanitize_text(reason).strip():
         return trimmed
     message = gettext_noop("Enter a reason.")
     raise DecisionError("--reason", "no reason given", "--reason TEXT", message=message)

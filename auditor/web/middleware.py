@@ -50,7 +50,6 @@ of a page that hides its address. No address with a link on it contains a secret
 """
 HSTS_HEADER_VALUE = "max-age=31536000"
 """Sent over HTTPS only: for a year the browser does not try plain HTTP."""
-STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
 PUBLIC_PATHS = re.compile(
     r"/(r|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|(unsubscribe|subscriptions)/.+)"
 )
@@ -226,7 +225,7 @@ def _is_forged_request(scope: Scope, headers: Headers) -> bool:
 def _add_security_headers(message: Message, scope: Scope) -> None:
     headers = MutableHeaders(scope=message)
     if scope["path"].startswith("/static/") and message["status"] in {200, 304}:
-        headers["cache-control"] = STATIC_CACHE_CONTROL
+        headers["cache-control"] = "public, max-age=31536000, immutable"
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     if scope["scheme"] == "https":

@@ -146,8 +146,7 @@ def get_web_base_url(config: Config) -> str:
     if config.notify.pages_url:
         return config.notify.pages_url
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104  # all interfaces
-    if ":" in host:  # IPv6
-        host = f"[{host}]"
+    host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{config.web.port}"
 
 

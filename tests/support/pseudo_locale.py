@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cache
 from gettext import NullTranslations
+from importlib.resources import files
 from unittest import mock
 
 from lxml import html
@@ -32,6 +33,15 @@ FORMATTED = re.compile(
 """Dates and durations that Babel formats."""
 ADDRESS = re.compile(r"https?://\S+")
 LETTER = re.compile(r"[^\W\d_]")
+
+
+def list_catalog_languages() -> list[str]:
+    """Return the languages that have a catalogue."""
+    return sorted(
+        folder.name
+        for folder in files("auditor.core.i18n").joinpath("locales").iterdir()
+        if folder.is_dir()
+    )
 
 
 class Messages(NullTranslations):

@@ -30,15 +30,6 @@ def gettext_noop(text: str) -> str:
     return text
 
 
-def list_catalog_languages() -> list[str]:
-    """Return the languages that have a catalogue."""
-    return sorted(
-        folder.name
-        for folder in files("auditor.core.i18n").joinpath("locales").iterdir()
-        if folder.is_dir()
-    )
-
-
 @cache
 def load_translations(language: str) -> NullTranslations:
     """Return the translations of a language; those of the source language are the message ids."""

@@ -27,14 +27,21 @@ def get_glossary_term(code: str, language: str) -> GlossaryTerm:
 def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
     """Return all terms in one language, in the order of the page."""
     data = tomli.loads(files("auditor.core.reference").joinpath("glossary.toml").read_text("utf-8"))
-    groups = []
-    for group, headings in data["groups"].items():
-        terms = tuple(
-            {"code": code, "term": entry[language]["term"], "definition": entry[language]["text"]}
-            for code, entry in data["terms"][group].items()
+    return tuple(
+        (
+            group,
+            headings[language],
+            tuple(
+                {
+                    "code": code,
+                    "term": entry[language]["term"],
+                    "definition": entry[language]["text"],
+                }
+                for code, entry in data["terms"][group].items()
+            ),
         )
-        groups.append((group, headings[language], terms))
-    return tuple(groups)
+        for group, headings in data["groups"].items()
+    )
 
 
 MessageTexts = Mapping[str, str | Mapping[str, str]]

@@ -317,15 +317,17 @@ def digest_text(digest: Digest, frame: MessageFrame, translator: Translator) -> 
         footer.append(
             translator.translate("Fingerprint of this run report: {digest}", digest=report_hash)
         )
-    sections = []
-    for name, changes in digest.list_sections():
-        if changes:
-            items = tuple(_build_list_item(change, frame, translator) for change in changes)
-            sections.append((headings[name], items))
     return MessageDocument(
         title=translator.translate("{network}: what’s new", network=frame.network_name),
         intro=tuple(_generate_intro(digest, translator)),
-        sections=tuple(sections),
+        sections=tuple(
+            (
+                headings[name],
+                tuple(_build_list_item(change, frame, translator) for change in changes),
+            )
+            for name, changes in digest.list_sections()
+            if changes
+        ),
         closing=tuple(_generate_closing(digest, translator)),
         links=((translator.translate("See everything"), page_url),) if page_url else (),
         footer=tuple(footer),

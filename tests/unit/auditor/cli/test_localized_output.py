@@ -18,7 +18,7 @@ from auditor.checking.checker import LinkCheck
 from auditor.cli import main
 from auditor.cli import serve as cli_serve
 from auditor.config.schema import load_config
-from auditor.core.i18n.catalogs import LANGUAGE_NAMES, list_catalog_languages
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.core.reference.places import REGIONS
 from auditor.demo import play
@@ -33,7 +33,12 @@ from probes.models.probe import ProbeResult
 from storage.models.audit import AuditRunState
 from tests.support import sample_network
 from tests.support.all_commands import LINKS, TYPED, commands
-from tests.support.pseudo_locale import outside_text, pseudo_locale, strict_locale
+from tests.support.pseudo_locale import (
+    list_catalog_languages,
+    outside_text,
+    pseudo_locale,
+    strict_locale,
+)
 
 CONFIG = """
 [network]

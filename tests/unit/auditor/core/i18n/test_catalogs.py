@@ -14,12 +14,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.frontend import parse_keywords
 from babel.messages.pofile import read_po
 
-from auditor.core.i18n.catalogs import (
-    list_catalog_languages,
-    load_message_catalog,
-    load_translations,
-)
+from auditor.core.i18n.catalogs import load_message_catalog, load_translations
 from auditor.core.i18n.translator import Translator
+from tests.support.pseudo_locale import list_catalog_languages
 
 PACKAGE = Path(str(files("auditor")))
 REPOSITORY = PACKAGE.parent

@@ -6,13 +6,18 @@ import pytest
 
 from auditor.checking import checker
 from auditor.conclusions.network_view import build_network_overview
-from auditor.core.i18n.catalogs import list_catalog_languages
 from auditor.core.i18n.translator import Translator
 from auditor.presentation.reports import text
 from auditor.presentation.reports.html import publish_site
 from auditor.runs.run import execute_run
 from tests.support.mini_network import link, night_of, opened, register, steps
-from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale
+from tests.support.pseudo_locale import (
+    list_catalog_languages,
+    outside,
+    outside_text,
+    pseudo_locale,
+    strict_locale,
+)
 
 ROWS = [
     link("nour", "facebook", "nour"),
