@@ -42,6 +42,8 @@ ENGLISH_HEADERS = {"Accept-Language": "en-US,en;q=0.9"}
 English is parsed most reliably. French and Arabic are parsed too, because some platforms choose the
 language by the client's address (2026-10, see docs/explanations/platforms.md).
 """
+# These walls can cover a page that shows the account behind them.
+_OVERLAY_REASONS = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})
 MAX_MESSAGE_SEARCH_CHARS = 200_000
 """Characters of a page in which a message of the platform is searched."""
 MAX_COUNT_SEARCH_CHARS = 2_000
@@ -107,12 +109,7 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
     """
     wall = interstitials.detect_refusal(page)
     is_full_page = interstitials.detect_full_page_wall(page) is not None
-    # These walls can cover a page that shows the account behind them.
-    is_overlay = (
-        wall in {Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL}
-        and bool(profile.name)
-        and not is_full_page
-    )
+    is_overlay = wall in _OVERLAY_REASONS and bool(profile.name) and not is_full_page
     if wall is not None and not is_overlay:
         return unknown_finding(page, wall, detail=profile.message)
     final_key = _identify_final_url(identity, page).key

@@ -148,4 +148,5 @@ def _fetch_newest_post(identity: Identity) -> Generator[PageRequest, Page, Activ
         page, newest = yield from request_page(url, parse_channel_preview)
     except FetchError:
         return None
-    return None if page.status != 200 or not urlsplit(page.url).path.startswith("/s/") else newest
+    is_preview = page.status == 200 and urlsplit(page.url).path.startswith("/s/")
+    return newest if is_preview else None

@@ -39,8 +39,6 @@ _INVALID = Identity(NAME, LinkKind.INVALID)
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _POST_SEGMENTS = frozenset({"video", "photo"})
-_EMBED_URL = "https://www.tiktok.com/embed/"
-_OEMBED_URL = "https://www.tiktok.com/oembed?url="
 # Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
 _NOT_FOUND_STATUS_CODE = 10221
 _PRIVATE_STATUS_CODE = 10222
@@ -184,7 +182,7 @@ def probe(account: Account) -> ProbeGenerator:
 
 def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Finding | None]:
     """Return a finding if the embed shows the account. Anything else proves nothing."""
-    url = f"{_EMBED_URL}{identity.typed_name}"
+    url = f"https://www.tiktok.com/embed/{identity.typed_name}"
     try:
         page, state = yield from request_page(url, parse_profile_embed)
     except FetchError:
@@ -203,8 +201,9 @@ def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Fin
 
 def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool, Finding | None]]:
     """Return whether oEmbed knows no such account, and a finding if it names the account."""
+    url = f"https://www.tiktok.com/oembed?url={identity.canonical}"
     try:
-        page, state = yield from request_page(f"{_OEMBED_URL}{identity.canonical}", parse_oembed)
+        page, state = yield from request_page(url, parse_oembed)
     except FetchError:
         return False, None
     is_known = page.status == 200 and state.key == identity.key

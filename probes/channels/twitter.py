@@ -225,7 +225,6 @@ _REASONS_BY_MESSAGE = (
     (re.compile(r"has been suspended"), Reason.SUSPENDED),
     (re.compile(r"\Anot found|could not find user"), Reason.NOT_FOUND),
 )
-_UNRESOLVED_LINK_KINDS = frozenset({LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE})
 _ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
 
 
@@ -351,7 +350,8 @@ def _build_present_finding(page: Page, handle: str, user: Mapping[str, Any]) -> 
     # The target of a short link or of a page of links is unknown.
     identities = list(map(identify_link, user["website_urls"]))
     has_unresolved_link = any(
-        identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"
+        identity.kind in {LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE}
+        or identity.note == "social"
         for identity in identities
     )
     profile_url = f"https://x.com/{user['username']}"

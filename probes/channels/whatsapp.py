@@ -110,14 +110,12 @@ def parse_channel_page(page: Page) -> PublicProfile:
     code_in_metadata = identify(get_meta(soup, "og:url")).key
     if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()
-    audience = soup.find(
-        "h5", string=re.compile("^.{0,40}[•·|].{1,60}$")
-    )  # Channel • 12K followers
+    # Channel • 12K followers
+    heading = soup.find("h5", string=re.compile("^.{0,40}[•·|].{1,60}$"))
+    audience = heading.get_text() if heading else get_meta(soup, "og:description")
     return PublicProfile(
         name=html.clean_text(title["name"]),
-        followers=parse_follower_count(
-            audience.get_text() if audience else get_meta(soup, "og:description")
-        ),
+        followers=parse_follower_count(audience),
         message="updates disappear after 30 days",
     )
 

@@ -270,7 +270,7 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
     text_length = len(document.text)
     if document.frames and text_length < soft_404.TINY_PAGE_MAX_CHARS:
         return PageVerdict(Reason.UNREADABLE, "frames only")
-    if len(document.text) >= 60 or document.image_count > 2 or len(document.anchors) > 3:
+    if text_length >= 60 or document.image_count > 2 or len(document.anchors) > 3:
         return None
     if document.script_count or document.form_actions:
         return PageVerdict(Reason.SCRIPT_ONLY, "no text without scripts")

@@ -204,7 +204,9 @@ def _find_missing_content(document: Document) -> str | None:
     title_part = _find_content_label(split_title(document.title))
     heading = _find_content_label(document.headings[:1])
     is_almost_empty = len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
-    return title_part or heading if (title_part and heading) or is_almost_empty else None
+    if (title_part and heading) or is_almost_empty:
+        return title_part or heading
+    return None
 
 
 def _find_content_label(texts: Iterable[str]) -> str | None:

@@ -28,8 +28,6 @@ _NEWS_REPORT_PATTERN = re.compile("|".join(_WORDS["news_report_words"]), re.IGNO
 _ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
 MIN_DENSE_SPAM_WORDS = 8
 """The least spam words in the visible text of a page that is dominated by spam."""
-MIN_OUTBOUND_CALLS = 2
-"""The least links to other sites that ask the visitor to play or to buy."""
 MIN_PRICED_LINKS = 3
 """The least links with a price that make a list of prices."""
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
@@ -118,7 +116,7 @@ def _has_outbound_spam_calls(document: Document) -> bool:
             is_call = bool(find_spam_words(anchor.text))
         if is_call and _is_other_site(document, anchor.url):
             outbound_calls += 1
-    return outbound_calls >= MIN_OUTBOUND_CALLS
+    return outbound_calls >= 2
 
 
 _CALL_TO_ACTION_PATTERN = re.compile(

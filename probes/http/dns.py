@@ -6,8 +6,7 @@ and fifty names with a silent name server block every other lookup of the proces
 
 A probe asks questions to the DNS like pages, so the answers are stored, shown and replayed like
 pages: `dns:example.org?type=NS` gives one name server a line (RFC 4501 has the addresses). No
-host waits for another one, because the name servers that answer
-are the operator's own.
+host waits for another one, because the name servers that answer are the operator's own.
 """
 
 import asyncio

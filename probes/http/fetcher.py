@@ -69,9 +69,8 @@ class Fetcher:
     `request_count` counts all requests, those for robots.txt included. `requests_by_host` names the
     hosts of platforms and APIs only, because there are too many others. `api_only_hosts` (with
     their subdomains) belong to platforms with an API key, so only API calls are sent to them.
-    `find_host_kind` returns the kind of a host.
-    `host_lock` coordinates several processes. `parsers` parses robots.txt; without it, this process
-    does. Tests replace `sleep` and `clock`.
+    `find_host_kind` returns the kind of a host. `host_lock` coordinates several processes.
+    `parsers` parses robots.txt; without it, this process does. Tests replace `sleep` and `clock`.
     """
 
     def __init__(

@@ -199,9 +199,7 @@ def _build_conditional_headers(chain: RedirectChain) -> RawHeaders:
     ]
 
 
-def map_network_error(
-    error: BaseException, url: str | None = None, status: int | None = None
-) -> FetchError:
+def map_network_error(error: BaseException, status: int | None = None) -> FetchError:
     """Return the `FetchError` for an exception of httpx, ssl or the system.
 
     Up to ten of its causes are read. A SSLWantReadError only says that a handshake waited for data.
@@ -220,5 +218,5 @@ def map_network_error(
         if isinstance(cause, error_types):
             verify_code = getattr(cause, "verify_code", 0)  # of SSLCertVerificationError
             detail_of_code = CERTIFICATE_ERROR_DETAILS.get(verify_code, detail)
-            return FetchError(reason, detail_of_code, url=url, status=status)
-    return FetchError(Reason.NETWORK, "protocol", url=url, status=status)
+            return FetchError(reason, detail_of_code, status=status)
+    return FetchError(Reason.NETWORK, "protocol", status=status)

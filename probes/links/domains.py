@@ -61,9 +61,7 @@ def get_registrable_domain(host: str) -> str:
 
 def is_same_domain(first_host: str, second_host: str) -> bool:
     """Return True if two hosts have the same registrable domain."""
-    return normalize_host(first_host) == normalize_host(second_host) or get_registrable_domain(
-        first_host
-    ) == get_registrable_domain(second_host)
+    return get_registrable_domain(first_host) == get_registrable_domain(second_host)
 
 
 @lru_cache(maxsize=4_096)

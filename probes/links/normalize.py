@@ -203,8 +203,10 @@ def extract_url(text: str) -> str | None:
 
     `example.ma/page` counts too if its top-level domain exists.
     """
-    if CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
-        return text
+    if CLEAN_URL.fullmatch(text):
+        host = text.split("/", 3)[2]
+        if parse_host(host) == host:
+            return text
     text = _SCHEME_WITHOUT_MARKS.sub("", _skip_to_url(text))
     if text.startswith("//"):
         return _build_url("https", _WWW_PREFIX.sub("www.", text.lstrip("/")))

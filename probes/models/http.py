@@ -44,9 +44,8 @@ class PlatformApi:
 
     `default_budget` is the highest cost of a run in `cost_unit`, unless the configuration sets
     another. Without `allows_mixed_scores`, the terms allow its data in a score over several
-    platforms only if the operator accepted an amendment. With
-    `erases_removed_profiles`, the profile of an account that the platform removed must be erased.
-    See docs/decisions/0032.
+    platforms only if the operator accepted an amendment. With `erases_removed_profiles`, the
+    profile of an account that the platform removed must be erased. See docs/decisions/0032.
     """
 
     host: str
@@ -117,8 +116,8 @@ class Page:
     at most 100, verified unless `insecure`. `insecure` marks a request without certificate
     verification: it proves that a site responds, but its content cannot be trusted. `digest` is the
     SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
-    parser. `walls` are what the same worker detected with
-    `interstitials.detect_walls`, or None if no worker parsed the page.
+    parser. `walls` are what the same worker detected with `interstitials.detect_walls`, or None if
+    no worker parsed the page.
 
     The answer to a DNS question is a page, too: its body has one record a line. The answer to a
     question about a body is a page with a number.

@@ -33,8 +33,6 @@ MAX_TEXT_NODES = 4_000
 """Texts of a page in which a dateline is searched."""
 DATELINE_NODES_BELOW_TITLE, DATELINE_NODES_ABOVE_TITLE = 14, 4
 """Texts below and above a title that may be the dateline."""
-LIST_NODES_AFTER_TITLE = 12
-"""Texts after a title whose dates are the page's own, although a list has dates of that kind."""
 _STORY_MIN_CHARS = 200  # a text node of this length is part of the story
 _DATE_TEXT_MAX_CHARS = 80
 _KNOWN_LANGUAGES_PATTERN = re.compile(
@@ -150,7 +148,8 @@ def iter_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
 def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without lists of other pages and comments."""
     nodes = _get_own_nodes(document)
-    nodes_near_title = set(nodes[:LIST_NODES_AFTER_TITLE])
+    # In a list of dates, only those in the first texts after the title are the page's own.
+    nodes_near_title = set(nodes[:12])
     labelled = _find_labelled_dates(nodes, document)
     list_hints = find_list_kinds((dated.node.hint, dated.text) for dated in labelled) - {""}
     for dated in labelled:

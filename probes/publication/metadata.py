@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from probes.links.normalize import parse_url
 from probes.parsing.html import DateStamp, Document
-from probes.parsing.json_data import as_list, as_object, get_text
+from probes.parsing.json_data import as_object, get_text, list_schema_types
 from probes.text.date_vocabulary import (
     FOUNDED_WORDS,
     PUBLICATION_SENTENCE,
@@ -85,8 +85,7 @@ _OTHER_TYPES = _NON_ARTICLE_TYPES | _WEB_PAGE_TYPES | _MEDIA_TYPES
 
 
 def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
-    types = schema.get("@type", "")
-    return {str(schema_type).lower() for schema_type in as_list(types) or [types]}
+    return set(map(str.lower, list_schema_types(schema)))
 
 
 def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:

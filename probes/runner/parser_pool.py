@@ -63,9 +63,9 @@ class ParserPool:
         memory_bytes: int = MAX_WORKER_MEMORY_BYTES,
         fork_server: ParserForkServer | None = None,
     ) -> None:
-        self._worker_count = (
-            min(os.cpu_count() or 1, MAX_WORKERS) if worker_count is None else worker_count
-        )
+        if worker_count is None:
+            worker_count = min(os.cpu_count() or 1, MAX_WORKERS)
+        self._worker_count = worker_count
         self._timeout = timeout
         self._wall_timeout = wall_timeout or timeout * WALL_TIME_FACTOR
         self._fork_server = fork_server or ParserForkServer(

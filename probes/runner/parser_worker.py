@@ -74,7 +74,8 @@ def main(control_fd: int, memory_bytes: int, *, can_fork: bool) -> None:
         workers: set[int] = set()
         while sockets := socket.recv_fds(control_socket, 1, 1)[1]:
             workers -= _reap_workers(workers)
-            if not can_fork or not (pid := os.fork()):
+            pid = os.fork() if can_fork else 0
+            if pid == 0:  # this process is the worker
                 control_socket.close()
                 _run_worker(sockets[0], memory_bytes)
             workers.add(pid)

@@ -85,21 +85,18 @@ def decode_body(page: Page) -> str:
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(body, final=False)
     except UnicodeDecodeError:
-        charset = _find_declared_charset(page, body)
-    if charset is None:
-        from charset_normalizer import from_bytes  # noqa: PLC0415  # slow to import
-
-        best = from_bytes(body[:MAX_GUESSED_BYTES]).best()
-        # it mistakes French pages for cp1250
-        is_right = best is not None and best.encoding not in {
-            "cp1250",
-            "utf_8",
-            "ascii",
-            "mac_iceland",
-            "cp775",
-        }
-        charset = best.encoding if best and is_right else "cp1252"
+        charset = _find_declared_charset(page, body) or _guess_charset(body)
     return body.decode(charset, "replace")
+
+
+def _guess_charset(body: bytes) -> str:
+    """Return the charset that a detector finds, or windows-1252 for one of its usual mistakes."""
+    from charset_normalizer import from_bytes  # noqa: PLC0415  # slow to import
+
+    best = from_bytes(body[:MAX_GUESSED_BYTES]).best()
+    if best is None or best.encoding in {"cp1250", "utf_8", "ascii", "mac_iceland", "cp775"}:
+        return "cp1252"
+    return best.encoding
 
 
 _BYTE_ORDER_MARKS = (

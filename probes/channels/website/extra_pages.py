@@ -189,8 +189,6 @@ def get_page_status(page: Page) -> int:
 
 DECOY_RESULT_LIFETIME = timedelta(days=30)
 """How long the result of a test with a decoy is used again."""
-_DECOY_FACTS = ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
-_REFUSAL_STATUSES = frozenset({401, 403, 429})
 DecoyTestGenerator = Generator[PageRequest, Page, bool | None]
 
 
@@ -258,7 +256,11 @@ def _run_or_reuse_test(
     today = page.fetched_at.date()
     is_same_test = known_facts.get("decoy_fingerprint") == test_key
     if is_same_test and _is_fresh(known_facts.get("decoy_tested_on"), today):
-        facts = {name: known_facts[name] for name in _DECOY_FACTS if name in known_facts}
+        facts = {
+            name: known_facts[name]
+            for name in ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
+            if name in known_facts
+        }
         return known_facts.get("decoy_matches") is True, facts
     is_missing = yield from test
     if is_missing is None:
@@ -309,7 +311,7 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
     home_url = _normalize_landing_url(page.url)
     try:
         decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
-        if decoy.status in _REFUSAL_STATUSES or decoy.status >= 500:
+        if decoy.status in (401, 403, 429) or decoy.status >= 500:
             return None
         if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
             return False

@@ -5,7 +5,7 @@ A site with a useful feed or list costs at most three requests, any other site f
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from itertools import filterfalse, islice
+from itertools import islice
 from operator import itemgetter
 from urllib.parse import urljoin
 
@@ -83,20 +83,13 @@ def fetch_site_publication(
 
 def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[PublicationSource]:
     """Yield the announced feeds, then the usual feeds and lists of the publishing system."""
-    urls = list(
-        islice(filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds), MAX_ANNOUNCED_FEEDS)
-    )
+    urls = [url for url in site.feeds if not _UNRELATED_FEED_PATTERN.search(url)]
+    urls = urls[:MAX_ANNOUNCED_FEEDS]
     has_source = bool(urls) or site.publication is not None
     if site.platform or not has_source:
         urls += build_usual_feed_urls(page.url, site.platform)
     urls.reverse()  # of two spellings of an address, the first one is requested
-    unique_feeds = dict(
-        zip(
-            (url.partition("://")[2].removeprefix("www.").rstrip("/") for url in urls),
-            urls,
-            strict=True,
-        )
-    )
+    unique_feeds = {url.partition("://")[2].removeprefix("www.").rstrip("/"): url for url in urls}
     yield from _iter_feed_sources(reversed(unique_feeds.values()))
     host = get_host(page.url)
     if host.endswith(".wordpress.com"):  # its /wp-json is on another host

@@ -261,8 +261,6 @@ _ABOUT_LINK_PATTERN = re.compile(
     r"about|qui[- _]?sommes|[àa][- _]?propos|pr[ée]sentation|من[- _]?نحن|عن[- _]?الجمعية|تعريف",
     re.IGNORECASE,
 )
-MENU_LINK_MAX_CHARS = 30
-"""Characters of a menu's entry. A link with a longer text is a headline."""
 _NON_PAGE_URL_PATTERN = re.compile(
     r"\.(?:pdf|docx?|jpe?g|png|zip|xlsx?)$|/(?:feed|wp-admin|wp-login)", re.IGNORECASE
 )
@@ -280,7 +278,7 @@ def find_contact_url(document: Document) -> str:
         label = anchor.text or anchor.url.rpartition("/")[2] or anchor.label
         target = anchor.url.partition("#")[0].rstrip("/")
         is_other_page = target != page_url and not _NON_PAGE_URL_PATTERN.search(target)
-        is_menu_link = len(anchor.text) <= MENU_LINK_MAX_CHARS and pattern.search(label)
+        is_menu_link = len(anchor.text) <= 30 and pattern.search(label)
         if is_menu_link and is_other_page and get_host(target).removeprefix("www.") == own_host:
             return anchor.url
     return ""

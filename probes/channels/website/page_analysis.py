@@ -115,8 +115,8 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
     newest_posts = post_numbers.select_newest_posts(linked_posts, page.fetched_at)
     facts = _build_page_facts(document, page)
     # The owner's analytics or advertising id survives a redesign.
-    head = markup[:TRACKING_ID_SEARCH_CHARS]
-    has_prefix = any(map(head.__contains__, _TRACKING_ID_PREFIXES))
+    head = markup[:100_000]
+    has_prefix = any(map(head.__contains__, ("UA-", "G-", "GTM-", "ca-pub-")))
     tracking_id = _TRACKING_ID_PATTERN.search(head) if has_prefix else None
     if newest_posts:
         facts[post_numbers.LINKED_POSTS_FACT] = post_numbers.format_linked_posts(newest_posts)
@@ -169,7 +169,7 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     if site.is_small_page and is_cut_at_the_parsed_size(page):
         # A lack of text proves nothing about the rest. "Not found" needs it as well: in a longer
         # text, these words are about something else.
-        if verdict and verdict.reason in _VERDICTS_FROM_LITTLE_TEXT:
+        if verdict and verdict.reason in {Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.NOT_FOUND}:
             detail = "its text begins after the part that is read"
             verdict = classifier.PageVerdict(Reason.TOO_LARGE, detail, is_proof=False)
         return replace(site, verdict=verdict)
@@ -184,9 +184,6 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         fingerprint = sha256(re.sub(r"\d+", "", text).encode("utf-8", "replace")).hexdigest()[:16]
         site = replace(site, may_be_soft_404=True, content_fingerprint=fingerprint)
     return site
-
-
-_VERDICTS_FROM_LITTLE_TEXT = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.NOT_FOUND})
 
 
 def has_unread_links(document: html.Document, page: Page) -> bool:
@@ -210,9 +207,6 @@ _HOME_PATH_PATTERN = re.compile(
 )
 
 
-TRACKING_ID_SEARCH_CHARS = 100_000
-"""Characters of the markup in which the owner's tracking id is searched."""
-_TRACKING_ID_PREFIXES = ("UA-", "G-", "GTM-", "ca-pub-")
 _TRACKING_ID_PATTERN = re.compile(
     # Each alternative begins with its own character, so few positions are tried.
     r"U(?<!\wU)A-\d{5,10}-\d{1,3}\b|G(?<!\wG)(?:-[A-Z0-9]{9,12}|TM-[A-Z0-9]{6,8})\b"

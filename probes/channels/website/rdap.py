@@ -27,7 +27,6 @@ LAPSE_STATUSES = ("pending delete", "redemption period", "client hold", "server 
 
 EXPIRY_EVENTS = ("expiration", "registrar expiration")
 """The end of a registration at the registry, and at the registrar (RFC 9083 §10.2.3)."""
-RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 """Registries that hide the date send one outside of these years, such as 0001-01-01."""
 
@@ -44,15 +43,15 @@ def probe_domain(domain: str) -> ProbeGenerator:
     assert service_url is not None
     name = encode_domain(domain)
     page, record = yield from request_page(
-        f"{service_url}domain/{name}", parse_domain_record, headers=RDAP_HEADERS
+        f"{service_url}domain/{name}",
+        parse_domain_record,
+        headers={"Accept": "application/rdap+json, application/json;q=0.9"},
     )
     if page.status == 404:
         return absent_finding(page, Reason.NOT_FOUND)
     if page.status != 200:
         reason = Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED
-        if page.status == 429:
-            reason = Reason.RATE_LIMITED
-        return unknown_finding(page, reason)
+        return unknown_finding(page, Reason.RATE_LIMITED if page.status == 429 else reason)
     if record is None:
         return unknown_finding(page, Reason.UNREADABLE)
     answered_name, facts = record

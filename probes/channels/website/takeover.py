@@ -133,7 +133,7 @@ def confirm_suspicion(
     """
     if suspicion is None or suspicion.reason not in DOUBTFUL_REASONS or page.insecure:
         return None
-    signal = _read_certificate(page) or (yield from _ask_dns(page))
+    signal = _read_certificate(page) or (yield from _query_dns(page))
     if signal is None:
         return None
     service, statement = signal
@@ -151,7 +151,7 @@ def _read_certificate(page: Page) -> ParkingSignal | None:
     return None
 
 
-def _ask_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
+def _query_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
     """Ask the DNS about the domain of the link and that of the page, which may be the same."""
     first_url = page.hops[0].url if page.hops else page.url
     hosts = map(get_host, (first_url, page.url))
