@@ -123,9 +123,8 @@ def _parse_mail_address(text: str, display_name: str = "") -> Address:
         raise ValueError(f"{text} is not a mail address") from error
 
 
-SMTP_OK = 250
-SMTP_WILL_FORWARD = 251
-"""The server takes the mail for an address that it forwards to."""
+SMTP_OK, SMTP_WILL_FORWARD = 250, 251
+"""The server takes the mail; or it takes it for an address that it forwards to."""
 
 
 def send_by_mail(
