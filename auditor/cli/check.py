@@ -100,8 +100,12 @@ def check(
     if table_format == "json":
         print_json(items, get_current_time())
         return
-    words = {"last_activity": lambda timestamp: timestamp[:10]}
-    print_table(FINDING_COLUMNS, items, table_format, words=words)
+    print_table(
+        FINDING_COLUMNS,
+        items,
+        table_format,
+        words={"last_activity": lambda timestamp: timestamp[:10]},
+    )
 
 
 async def _check_links(

@@ -113,8 +113,9 @@ def validate_spreadsheet(
     config = cli_context.load_config()
     try:
         with App.open(config, create=False, upgrade=False) as app:
-            entries = _load_existing_entries(app)
-            import_result = _read_spreadsheet(spreadsheet, cli_context, config, column, entries)
+            import_result = _read_spreadsheet(
+                spreadsheet, cli_context, config, column, _load_existing_entries(app)
+            )
             import_result.problems = [
                 *build_import_preview(app.store, import_result, get_current_time()).problems,
                 *find_erased_in_import(app, import_result),

@@ -225,8 +225,10 @@ def renew(
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
         expires_at = compute_report_link_expiry(app.config, now, days)
-        targets = _list_targets(app, selected_ids)
-        counts = [app.store.report_links.extend(target, expires_at, now) for target in targets]
+        counts = [
+            app.store.report_links.extend(target, expires_at, now)
+            for target in _list_targets(app, selected_ids)
+        ]
         _refuse_unchanged(selected_ids, counts)
     day = Translator("en").format_date(expires_at)
     cli_context.print_note(f"{count_noun(sum(counts), 'link')} extended to {day}")
@@ -250,8 +252,10 @@ def revoke(
     author_name = resolve_author(author)
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
-        targets = _list_targets(app, selected_ids)
-        ended = [app.store.report_links.revoke(target, author_name, now) for target in targets]
+        ended = [
+            app.store.report_links.revoke(target, author_name, now)
+            for target in _list_targets(app, selected_ids)
+        ]
         _refuse_unchanged(selected_ids, map(sum, ended))
     link_counts, subscription_counts = zip(*ended, strict=True)
     cli_context.print_note(f"{count_noun(sum(link_counts), 'link')} revoked")
