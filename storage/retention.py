@@ -2,7 +2,7 @@
 
 The rows of an association are found by the columns of the tables: those that name it, one of its
 accounts or one of its decisions, and the messages that were sent to it. A new table is found by the
-same columns; `docs/guides/privacy.md` has to name its columns too.
+same columns; `docs/guides/privacy.md` has to name it, too.
 
 Personal data is also deleted when its retention period ends, even if the association is still in
 the registry.

@@ -8,11 +8,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
-from enum import Enum
-from functools import cache
+from functools import cache, singledispatch
 from itertools import chain
-from operator import attrgetter, is_
-from types import NoneType
+from operator import is_
 from typing import Any, TypeVar, cast
 
 from probes.text.charset import UNSTORABLE_CHARACTERS
@@ -39,31 +37,15 @@ def sanitize_text(value: str) -> str:
 
 def to_utc(value: datetime) -> datetime:
     """Return the time in UTC. Raises ValueError if it has no time zone."""
-    if value.tzinfo is UTC:
-        return value
     offset = value.utcoffset()
     if offset is None:
         raise ValueError(f"a time without a time zone cannot be stored: {value!r}")
     return value.astimezone(UTC) if offset else value
 
 
+@singledispatch
 def _sanitize_value(value: Any) -> Any:
-    if isinstance(value, _PLAIN_TYPES):
-        return value
-    if isinstance(value, str):
-        return sanitize_text(value)
-    if isinstance(value, datetime):
-        return to_utc(value)
-    if isinstance(value, tuple | list):
-        cleaned = list(map(_sanitize_value, value))
-        return value if all(map(is_, cleaned, value)) else type(value)(cleaned)
-    if isinstance(value, Mapping):
-        cleaned_items = {}
-        for key, inner in value.items():
-            if not isinstance(inner, float) or math.isfinite(inner):
-                cleaned_items[_sanitize_value(key)] = _sanitize_value(inner)
-        are_same = map(is_, chain(*cleaned_items.items()), chain(*value.items()))
-        return value if len(cleaned_items) == len(value) and all(are_same) else cleaned_items
+    """Return a model with storable fields. Numbers and values of other types are storable."""
     changes = {}
     for name in _list_field_names(type(value)):  # type: ignore[arg-type]
         old = getattr(value, name)
@@ -73,10 +55,28 @@ def _sanitize_value(value: Any) -> Any:
     return replace(value, **changes) if changes else value
 
 
-_PLAIN_TYPES = (NoneType, int, float, Enum)
+_sanitize_value.register(str, sanitize_text)
+_sanitize_value.register(datetime, to_utc)
+
+
+@_sanitize_value.register(tuple)
+@_sanitize_value.register(list)
+def _sanitize_sequence(value: Any) -> Any:
+    cleaned = list(map(_sanitize_value, value))
+    return value if all(map(is_, cleaned, value)) else type(value)(cleaned)
+
+
+@_sanitize_value.register(Mapping)
+def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    cleaned = {}
+    for key, inner in value.items():
+        if not isinstance(inner, float) or math.isfinite(inner):
+            cleaned[_sanitize_value(key)] = _sanitize_value(inner)
+    is_same = all(map(is_, chain(*cleaned.items()), chain(*value.items())))
+    return value if is_same and len(cleaned) == len(value) else cleaned
 
 
 @cache
 def _list_field_names(kind: Any) -> tuple[str, ...]:
     """Return the names of the fields of a model, none of another type. They are read once."""
-    return tuple(map(attrgetter("name"), fields(kind))) if is_dataclass(kind) else ()
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

@@ -88,6 +88,15 @@ class UserRepository(Repository):
             _revoke_access(session, stored_user)
             stored_user.removed_at = now
 
+    def restore(self, user: User) -> None:
+        """Give back what a user had, because a removal or a new link was taken back."""
+        with self._database.begin_write_session() as session:
+            stored_user = session.get_one(User, user.id)
+            _revoke_access(session, stored_user)
+            stored_user.password_hash = user.password_hash
+            stored_user.password_set_at = user.password_set_at
+            stored_user.removed_at = None
+
 
 def _lock_unchanged_user(session: Session, user: User) -> User | None:
     """Return the stored user if it has the same password as `user`, and lock its row."""

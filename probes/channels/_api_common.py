@@ -39,7 +39,11 @@ def parse_json_object(page: Page) -> dict[str, Any]:
 
 
 def build_status_response(page: Page, message: str = "") -> ApiResponse:
-    """Return what the HTTP status says, for a body without a known error or result."""
+    """Return what the HTTP status says, for a body without a known error or result.
+
+    A status that refuses every request is a refusal. Any other one is the error of this response,
+    with the wall that the page shows as its reason, if it shows one.
+    """
     detail = message or f"{page.status}, without a message from the API"
     if page.status in _REFUSALS_BY_STATUS:
         return ApiResponse(refusal=(_REFUSALS_BY_STATUS[page.status], detail))
@@ -84,10 +88,11 @@ def find_newest_post(
 ) -> Activity | None:
     """Return the newest post by the dates of posts, or None if no date is credible.
 
-    A date is credible up to a day after the fetch, because clocks differ.
+    A date is credible from the first day of these platforms up to a day after the fetch, because
+    clocks differ. A post without a date is None and does not count.
     """
     latest = page.fetched_at + timedelta(days=1)
-    credible = [date for date in dates if date and _EARLIEST_POST_DATE < date <= latest]
+    credible = [date for date in filter(None, dates) if _EARLIEST_POST_DATE < date <= latest]
     return Activity(max(credible).replace(microsecond=0), source) if credible else None
 
 
@@ -107,14 +112,17 @@ def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) ->
 def build_failure_finding(
     account: Account, page: Page, failure: tuple[Reason, str], platform_id: str | None = None
 ) -> Finding:
-    """Return the finding for an account without data, absent if the reason proves it."""
+    """Return the finding for an account without data, absent if the reason proves it.
+
+    `platform_id` is the account's id if it is known, else None or "".
+    """
     reason, detail = failure
     return Finding(
         Presence.ABSENT if reason in _ABSENCE_REASONS else Presence.UNKNOWN,
         reason,
         page.status,
         account.identity.canonical,
-        platform_id=platform_id,
+        platform_id=platform_id or None,
         detail=detail,
     )
 

@@ -68,7 +68,11 @@ class LinkTable:
         return self.identify_parts(parts).with_url(url)
 
     def identify_parts(self, parts: SplitResult) -> Identity:
-        """Identify the account in an address that is split already."""
+        """Identify the account in an address that is split already.
+
+        A path after `#!` replaces that of the address. A host alone is the start page, unless
+        nothing on it belongs to the platform.
+        """
         host = (parts.hostname or "").removesuffix(".")
         route = _ROUTE_PATTERN.fullmatch(unquote(parts.fragment))
         if route:
@@ -78,34 +82,35 @@ class LinkTable:
         entry = self._find_host_entry(host)
         if entry is not LinkKind.INVALID and not any((segments, parts.query, parts.fragment)):
             return Identity(self.channel, LinkKind.HOME)
-        if entry is None:
-            segments = self.clean_segments(segments)
+        segments = self.clean_segments(segments)
         name, second, third, *_ = [*segments, "", "", ""]
         link = PlatformLink(name, second, third, segments[1:], query, parts.fragment)
-        identity = self._read_section(link) if entry is None else self._read(entry, link)
-        return identity or Identity(self.channel, LinkKind.INVALID)
+        return self._read(entry, link) or Identity(self.channel, LinkKind.INVALID)
 
-    def _find_host_entry(self, host: str) -> LinkEntry | None:
-        """Return how all addresses on a host are read, or None for a host with the usual paths."""
+    def _find_host_entry(self, host: str) -> LinkEntry:
+        """Return how all addresses on a host are read.
+
+        That is the reader of the usual paths, unless `other_hosts` has the host or its own domain.
+        Other subdomains than `subdomains` lead to nothing.
+        """
         own_host = host
-        while own_host not in self.hosts and "." in own_host:
+        while own_host and own_host not in self.hosts:
             own_host = own_host.partition(".")[2]
-        entry = self.other_hosts.get(host, self.other_hosts.get(own_host))
         subdomain = host.removesuffix(own_host).removesuffix(".")
-        if entry is None and not self.subdomains.fullmatch(subdomain):
-            return LinkKind.INVALID
-        return entry
+        is_usual = self.subdomains.fullmatch(subdomain)
+        usual: LinkEntry = self._read_section if is_usual else LinkKind.INVALID
+        return self.other_hosts.get(host, self.other_hosts.get(own_host, usual))
 
     def _read_section(self, link: PlatformLink) -> Identity | None:
-        """Return what the first segment leads to, or the account that it names."""
+        """Return what the first segment leads to, or the account that it names.
+
+        Without a segment, the address is that of the start page.
+        """
         section = link.name.lower()
-        entry = self.sections.get(section)
+        entry = self.sections.get(section, None if section else LinkKind.HOME)
         if link.rest:
             entry = self.sections.get(f"{section}/", entry)
-        identity = self._read(entry, link)
-        if identity is None and not link.name:
-            return Identity(self.channel, LinkKind.HOME)
-        return identity or self.read_account(link)
+        return self._read(entry, link) or self.read_account(link)
 
     def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
         if entry is None or isinstance(entry, Identity):

@@ -22,7 +22,6 @@ from probes.models.finding import (
     Activity,
     Finding,
     Identity,
-    LinkKind,
     Presence,
     Reason,
 )
@@ -112,15 +111,13 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
     is_overlay = wall in _OVERLAY_REASONS and bool(profile.name) and not is_full_page
     if wall is not None and not is_overlay:
         return unknown_finding(page, wall, detail=profile.message)
-    final_key = _identify_final_url(identity, page).key
+    final_key = _find_final_key(identity, page)
     if page.status != 200 or not profile.name or not final_key:
         detail = profile.message or "nothing that proves an account"
         return unknown_finding(page, Reason.UNREADABLE, detail=detail)
     # An id that leads to a name is no new name, and neither is another country's host.
-    is_renamed = final_key != identity.key and not any(
-        not key or re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key)
-        for key in (final_key, identity.key)
-    )
+    keys = {final_key, identity.key or final_key}
+    is_renamed = len(keys) == 2 and not any(map(_NUMERIC_KEY_PATTERN.fullmatch, keys))
     return present_finding(
         page,
         reason=Reason.RENAMED if is_renamed else None,
@@ -132,26 +129,24 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
     )
 
 
-def _identify_final_url(identity: Identity, page: Page) -> Identity:
-    """Return the identity of the final address, which is invalid for a sign-in page."""
-    channel = channel_registry.get_channel(identity.channel)
-    # `identify_link` is not used here: it would unwrap the account in a sign-in address.
-    final = channel.identify(page.url)
+def _find_final_key(identity: Identity, page: Page) -> str | None:
+    """Return the key of the account at the final address, or None for any other address.
+
+    `identify_link` is not used: it would unwrap the account in the address of a sign-in page.
+    """
+    final = channel_registry.get_channel(identity.channel).identify(page.url)
     is_same_channel = channel_registry.find_channel_by_url(page.url) == identity.channel
-    if is_same_channel and final.kind in ACCOUNT_KINDS:
-        return final
-    return Identity(identity.channel, LinkKind.INVALID)
+    is_account = is_same_channel and final.kind in ACCOUNT_KINDS
+    return final.key if is_account else None
 
 
-def get_meta(soup: BeautifulSoup, *names: str) -> str:
-    """Return the content of the first `<meta>` with one of these names, or ""."""
-    for name in names:
-        element = soup.select_one(
-            f'meta[property="{name}" i][content], meta[name="{name}" i][content]'
-        )
-        if element:
-            return html.clean_text(str(element["content"]), 1_000)
-    return ""
+_NUMERIC_KEY_PATTERN = re.compile(r"(?:id:|group:|[a-z]+/)?\d+")
+
+
+def get_meta(soup: BeautifulSoup, name: str) -> str:
+    """Return the content of the first `<meta>` with this name or property, or ""."""
+    element = soup.select_one(f'meta[property="{name}" i][content], meta[name="{name}" i][content]')
+    return html.clean_text(str(element["content"]), 1_000) if element else ""
 
 
 def get_description(soup: BeautifulSoup) -> str:

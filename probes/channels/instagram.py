@@ -132,13 +132,15 @@ def identify_bare(text: str) -> Identity:
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """Return the profile, if the page shows the account that its address names."""
+    """Return the profile, if the page shows the account that its address names.
+
+    Otherwise the profile is empty: a wall, a post, or another account after a redirect.
+    """
     soup = html.parse_head_soup(page)
     title = _TITLE_PATTERN.match(get_meta(soup, "og:title"))
     requested = identify(page.url)
-    if title is None or requested.kind is not LinkKind.PROFILE:
-        return PublicProfile()
-    if title["user"].lower() != requested.key:
+    profile_key = requested.key if requested.kind is LinkKind.PROFILE else None
+    if title is None or title["user"].lower() != profile_key:
         return PublicProfile()
     return PublicProfile(
         name=html.clean_text(title["name"]) or title["user"],

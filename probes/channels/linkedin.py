@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, product, starmap
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import urlsplit
@@ -54,13 +54,26 @@ _PAGE_TYPES_BY_SEGMENT = {
     "in": "in",
 }
 _GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
-_PAGE_OR_GROUP_SEGMENTS = _GROUP_SEGMENTS.union(_PAGE_TYPES_BY_SEGMENT)
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
 _SITE_PREFIXES = split_words("m e comm wukong-web sales profile public-profile organization-guest")
 _TAB_SEGMENTS = split_words("""
     about posts jobs people life events mycompany admin videos products insights verification feed
     notifications
 """)
+_PAGE_TYPE = "|".join(_PAGE_TYPES_BY_SEGMENT)
+# Segments are joined with NUL, because a decoded one may contain a slash. A page may have the name
+# of a type: /company/showcase, /company/showcase/people.
+_PREFIX_PATTERN = re.compile(
+    rf"""
+    \A(?:
+      mwlite\0
+      | (?:{_PAGE_TYPE})\0 (?=(?:{_PAGE_TYPE})\0(?!(?:{"|".join(_TAB_SEGMENTS)})(?:\0|\Z)))
+      | (?!(?:{_PAGE_TYPE})\0)(?:{"|".join(_SITE_PREFIXES)}|{urls_normalize.LOCALE})\0
+        (?=(?:{_PAGE_TYPE}|{"|".join(_GROUP_SEGMENTS)})(?:\0|\Z))
+    )+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 # Slugs of LinkedIn's own pages. `unavailable` is its placeholder for pages that it does not show.
 _RESERVED_SLUGS = {
     **dict.fromkeys(("company/setup", "company/home", "company/add"), None),
@@ -72,19 +85,20 @@ _PLACEHOLDER_SLUGS = split_words("""
 """)
 # Letters of all scripts, digits, and the signs and pictures seen in real slugs (lorey, joeyism 2022
 # to 2026). A slug without any letter or digit is none.
-_SLUG_PATTERN = re.compile(
-    r"(?=.*[^\W_])(?:[\w.&'’,+#–—-]|[®™©\u2600-\u27bf\ufe0f]|[^\0-\uffff]){1,150}"
+_KEY_PATTERN = re.compile(
+    rf"(?!in/.{{1,2}}\Z)\w+/(?![\0-\x7f]{{{MAX_SLUG_CHARS + 1}}}[\0-\x7f]*\Z)(?=.*[^\W_])"
+    r"(?:[\w.&'’,+#–—-]|[®™©\u2600-\u27bf\ufe0f]|[^\0-\uffff]){1,150}"
 )
 # Ids that replace a slug: a person's in links from mails and searches, whose case matters, and a
 # page's in links from LinkedIn's own programs.
-_ID_PATTERNS_BY_PAGE_TYPE = {
-    "in": re.compile(r"(ACo[\w-]{10,60})", re.ASCII),
-    "company": re.compile(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})"),
-}
+_PERSON_ID_PATTERN = re.compile(r"in/ACo[A-Za-z0-9_-]{10,60}")
+_PAGE_URN_PATTERN = re.compile(
+    r"(?i)\Acompany/urn:li:\w{0,20}(?:company|organization|school):(?=[0-9]{1,12}\Z)"
+)
 _KINDS_BY_PAGE_TYPE = {"in": LinkKind.PERSON}
 """Every other type is an organisation's page."""
 # Shorter numbers after a name are years.
-_NUMERIC_ID_PATTERN = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")
+_NUMERIC_ID_PATTERN = re.compile(r"(?:.*-(?=[0-9]{5}))?([0-9]{1,12})")
 _ACCOUNT_SCHEMA_TYPES = frozenset(
     {
         "Organization",
@@ -104,21 +118,8 @@ _COMPANY_URN_PATTERN = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|scho
 
 def _clean_segments(segments: list[str]) -> list[str]:
     """Remove what precedes a page: a prefix of the site, a language, a doubled page type."""
-    segments = [normalize("NFC", segment) for segment in segments]
-    while len(segments) > 1 and _is_site_prefix(*segments[:3]):
-        segments = segments[1:]
-    return segments
-
-
-def _is_site_prefix(first_segment: str, second_segment: str, third_segment: str = "") -> bool:
-    first, second, third = first_segment.lower(), second_segment.lower(), third_segment.lower()
-    if first == "mwlite":
-        return True
-    if first in _PAGE_TYPES_BY_SEGMENT:
-        # A page may have the name of one: /company/showcase, /company/showcase/people.
-        return second in _PAGE_TYPES_BY_SEGMENT and third not in ("", *_TAB_SEGMENTS)
-    is_prefix = first in _SITE_PREFIXES or urls_normalize.is_locale(first)
-    return is_prefix and second in _PAGE_OR_GROUP_SEGMENTS
+    path = "\0".join(segments)
+    return normalize("NFC", _PREFIX_PATTERN.sub("", path)).split("\0")
 
 
 def _read_page(link: PlatformLink) -> Identity:
@@ -135,11 +136,8 @@ def _find_numeric_id(*parts: str) -> str:
 
     Until about 2017 an id could follow a name (`/groups/Name-123`, `/edu/name-123`).
     """
-    for part in parts:
-        match = _NUMERIC_ID_PATTERN.fullmatch(part)
-        if match:
-            return match[1] or match[2]
-    return ""
+    match = next(filter(None, map(_NUMERIC_ID_PATTERN.fullmatch, parts)), None)
+    return match[1] if match else ""
 
 
 def _read_feed(link: PlatformLink) -> Identity:
@@ -160,19 +158,21 @@ def _read_post_owner(link: PlatformLink) -> Identity:
 
 
 def _identify_page(page_type: str, slug: str) -> Identity:
+    """Identify a page or a person by the type of the page and its slug or id.
+
+    A slug of LinkedIn's own pages is invalid. The case of a person's id matters, that of a slug
+    does not. A placeholder gets a note.
+    """
     slug = slug.rstrip(".,'’").lstrip("@")
-    id_pattern = _ID_PATTERNS_BY_PAGE_TYPE.get(page_type)
-    page_id = id_pattern and id_pattern.fullmatch(slug)
-    slug = page_id[1] if page_id else slug.lower()
-    is_too_long = slug.isascii() and len(slug) > MAX_SLUG_CHARS
-    is_too_short = page_type == "in" and len(slug) < 3
-    if is_too_long or is_too_short or not _SLUG_PATTERN.fullmatch(slug):
+    key = _PAGE_URN_PATTERN.sub("company/", f"{page_type}/{slug}")
+    if not _PERSON_ID_PATTERN.fullmatch(key):
+        key = key.lower()
+    if not _KEY_PATTERN.fullmatch(key):
         return _INVALID
-    key = f"{page_type}/{slug}"
     if key in _RESERVED_SLUGS:
         return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
     page = _build_identity(_KINDS_BY_PAGE_TYPE.get(page_type, LinkKind.PAGE), key)
-    return page.with_note("placeholder") if slug in _PLACEHOLDER_SLUGS else page
+    return page.with_note("placeholder") if key.partition("/")[2] in _PLACEHOLDER_SLUGS else page
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:
@@ -247,23 +247,24 @@ def parse_profile_page(page: Page) -> PublicProfile:
 
 
 def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
-    """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
+    """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`.
+
+    Return None if the page has no posts, or none with an id or an age that can be read.
+    """
     posts = soup.select("[data-activity-urn]")
-    if not posts:
-        return None
     numbers = [str(post["data-activity-urn"]).rpartition(":")[2] for post in posts]
     dates = [post_numbers.decode_post_number(NAME, number) for number in numbers]
     newest = find_newest_post(dates, page)
-    if newest is not None:
+    if newest is not None or not posts:
         return newest
     # The age is in English, French or Arabic, and the page shows it without "ago".
-    ages: list[date_parser.ParsedDate | None] = []
-    for time in soup.select("article time"):
-        age = str(time.get("datetime") or time.get_text())
-        texts = (age, f"il y a {age.replace('sem.', 'semaines')}", f"قبل {age}")
-        parsed = (date_parser.parse_date(text, page.fetched_at) for text in texts)
-        ages.append(next(filter(None, parsed), None))
-    return build_newest_activity(ages, "posts")
+    times = soup.select("article time")
+    ages = [
+        str(time.get("datetime", time.get_text())).replace("sem.", "semaines") for time in times
+    ]
+    texts = starmap(str.format, product(("{}", "il y a {}", "قبل {}"), ages))
+    parsed = [date_parser.parse_date(text, page.fetched_at) for text in texts]
+    return build_newest_activity(parsed, "posts")
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -200,7 +200,10 @@ def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Fin
 
 
 def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool, Finding | None]]:
-    """Return whether oEmbed knows no such account, and a finding if it names the account."""
+    """Return whether oEmbed knows no such account, and a finding if it names the account.
+
+    A failed request or any other answer says neither.
+    """
     url = f"https://www.tiktok.com/oembed?url={identity.canonical}"
     try:
         page, state = yield from request_page(url, parse_oembed)
@@ -215,9 +218,13 @@ def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool
 def _build_finding(
     identity: Identity, page: Page, state: ProfileState, *, is_unknown_to_oembed: bool
 ) -> Finding:
-    """Return absent only if the page and oEmbed agree. A wall or an empty page proves nothing."""
+    """Return absent only if the page and oEmbed agree. A wall or an empty page proves nothing.
+
+    A page proves the account if its address and its data name it, or if its status code says that
+    the account is private.
+    """
     refusal = interstitials.detect_refusal(page) or Reason.UNREADABLE
-    if page.status != 200 or links_identify.identify_link(page.url).key != identity.key:
+    if (page.status, links_identify.identify_link(page.url).key) != (200, identity.key):
         return unknown_finding(page, refusal)
     if state.status_code is None:
         return unknown_finding(page, refusal, detail="nothing that proves an account")

@@ -46,7 +46,7 @@ from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing import html
-from probes.parsing.json_data import as_list, get_nested
+from probes.parsing.json_data import as_list, as_object, get_nested, get_text
 from probes.text.language import split_words
 
 NAME = "twitter"
@@ -76,12 +76,15 @@ _POST_SEGMENTS = frozenset({"status", "statuses", "article"})
 # `Amal Rabat @amal_rabat`, `AmalRabat@amal_rabat`: a name and a handle as X's own pages show them.
 # Without a space or a capital inside the name it may be half an email address.
 _NAME_AND_HANDLE_PATTERN = re.compile(
-    r"[^@]{1,60}?(?:[\s(?]|[a-z][A-Z][^@\s]{1,40})@([A-Za-z0-9_]{4,15})\)?"
+    r"\A[^@]{1,60}?(?:[\s(?]|[a-z][A-Z][^@\s]{1,40})@([A-Za-z0-9_]{4,15})\)?\Z"
 )
 
 
 def _read_internal_path(link: PlatformLink) -> Identity:
-    """Identify an address of the form `/i/…`. Only `/i/user/` names an account."""
+    """Identify an address of the form `/i/…`. Only `/i/user/` names an account.
+
+    Posts, articles, events and broadcasts do not name their owner. Any other page is X's own.
+    """
     section = link.second.lower()
     if section == "user":
         return _identify_by_id(link.third)
@@ -153,8 +156,7 @@ def identify_bare(text: str) -> Identity:
     A number is a zero from the spreadsheet, a count or a phone number. A single digit may be an old
     handle.
     """
-    name_and_handle = _NAME_AND_HANDLE_PATTERN.fullmatch(text.strip())
-    handle = name_and_handle[1] if name_and_handle else text.strip().strip("/").strip()
+    handle = _NAME_AND_HANDLE_PATTERN.sub(r"\1", text.strip()).strip("/").strip()
     return _INVALID if re.fullmatch(r"0|\d{2,}", handle) else _identify_handle(handle)
 
 
@@ -214,10 +216,11 @@ _USER_QUERY = {
 
 _ID_PATTERN = re.compile(r"[0-9]{1,19}")
 # The types of problems and the statuses of a refusal.
-_REFUSAL_SIGNS = {
-    Reason.RATE_LIMITED: frozenset({"usage-capped", "rate-limit-exceeded", 429}),
-    Reason.NOT_CONFIGURED: frozenset(
-        {"client-forbidden", "unsupported-authentication", "credits", 401, 402}
+_REFUSALS_BY_SIGN: Mapping[str | int, Reason] = {
+    **dict.fromkeys(("usage-capped", "rate-limit-exceeded", 429), Reason.RATE_LIMITED),
+    **dict.fromkeys(
+        ("client-forbidden", "unsupported-authentication", "credits", 401, 402),
+        Reason.NOT_CONFIGURED,
     ),
 }
 # A name cannot contain these spaces.
@@ -225,35 +228,39 @@ _REASONS_BY_MESSAGE = (
     (re.compile(r"has been suspended"), Reason.SUSPENDED),
     (re.compile(r"\Anot found|could not find user"), Reason.NOT_FOUND),
 )
-_ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
+_ACCOUNT_PARAMETERS = [("user", name) for name in ("ids", "usernames", "id", "username")]
+"""The type and the parameter of an error about an account, not about its newest post."""
 
 
 def parse_users_response(page: Page) -> ApiResponse:
-    """Return the accounts of a response by handle and by id, and the errors of others."""
+    """Return the accounts of a response by handle and by id, and the errors of others.
+
+    A response without accounts has the refusal, or the error of its status. With status 400, one
+    of the requested values is malformed, and the others are not answered.
+    """
     data = parse_json_object(page)
     message = clean_api_text(data.get("detail")) or clean_api_text(data.get("title"))
     problem = clean_api_text(data.get("type")).rpartition("/")[2]
-    for reason, signs in _REFUSAL_SIGNS.items():
-        if not signs.isdisjoint((problem, page.status)):
-            return ApiResponse(refusal=(reason, message or str(page.status)))
+    refusal = _REFUSALS_BY_SIGN.get(page.status, _REFUSALS_BY_SIGN.get(problem))
+    if refusal is not None:
+        return ApiResponse(refusal=(refusal, message or str(page.status)))
     errors = dict(filter(None, map(_parse_account_error, as_list(data.get("errors")))))
-    has_results = isinstance(data.get("data"), list) or isinstance(data.get("errors"), list)
-    if page.status < 400 and has_results:
+    if page.status < 400 and isinstance(data.get("data", data.get("errors")), list):
         users = list(filter(None, map(_to_user_data, as_list(data.get("data")))))
         items = {user["username"].lower(): user for user in users}
         items |= {user["id"]: user for user in users}
         return ApiResponse(items, errors, is_well_formed=True)
+    response = build_status_response(page, message)
     if page.status not in (400, 404):
-        return build_status_response(page, message if page.status >= 400 else "")
-    return replace(
-        build_status_response(page, message),
-        item_errors=errors,
-        is_single_item_error=page.status == 400,
-    )
+        return response
+    return replace(response, item_errors=errors, is_single_item_error=page.status == 400)
 
 
 def _to_user_data(item: Any) -> dict[str, Any] | None:
-    """Return the needed fields of an account, or None if it is not valid."""
+    """Return the needed fields of an account, or None if its id or its handle is not valid.
+
+    The id of the newest post contains its time. Only these fields are kept.
+    """
     user_id = keep_match(_ID_PATTERN, get_nested(item, "id"))
     username = keep_match(_HANDLE_PATTERN, get_nested(item, "username"))
     if not (user_id and username):
@@ -282,26 +289,28 @@ def _extract_entity_urls(item: Any, place: str) -> list[Any]:
 
 
 def _parse_account_error(error: Any) -> tuple[str, str] | None:
-    """Return the account that an error is about and its message, or None if it is about a post."""
-    value = get_nested(error, "value") or get_nested(error, "resource_id")
-    resource_type = get_nested(error, "resource_type") or "user"
-    parameter = get_nested(error, "parameter") or "ids"
-    is_about_account = resource_type == "user" and parameter in _ACCOUNT_PARAMETERS
-    if not isinstance(value, str) or not is_about_account:
+    """Return the account that an error is about and its message, or None if it is about a post.
+
+    The account is the requested id or handle in lower case. An error that does not say what it is
+    about is about an account.
+    """
+    fields = {"resource_type": "user", "parameter": "ids", **as_object(error)}
+    value = get_text(fields, "value") or get_text(fields, "resource_id")
+    if not value or (fields["resource_type"], fields["parameter"]) not in _ACCOUNT_PARAMETERS:
         return None
-    title = clean_api_text(get_nested(error, "title"))
-    detail = clean_api_text(get_nested(error, "detail"))
+    title, detail = clean_api_text(fields.get("title")), clean_api_text(fields.get("detail"))
     return value.lower(), f"{title}: {detail}".strip(": ")
 
 
 def probe_api(account: Account) -> ProbeGenerator:
     """Request the account by id if it is known, and by handle if there is no account with the id.
 
+    A handle that another account has now is a rename, and none of that account's data are kept.
     Fact: `all_links_resolved`, whether the target of every link in the profile is known.
     """
     key = account.identity.key or ""
     known_id = key.removeprefix("id:") if key.startswith("id:") else account.known_id
-    user_id = keep_match(_ID_PATTERN, known_id) or None
+    user_id = keep_match(_ID_PATTERN, known_id)
     handle = keep_match(_HANDLE_PATTERN, key)
     if account.identity.kind is not LinkKind.PROFILE or not (user_id or handle):
         return build_wrong_target_finding(account.identity)
@@ -320,7 +329,7 @@ def probe_api(account: Account) -> ProbeGenerator:
     if user.get("username", "").lower() != handle:
         failure = _explain_missing_user(page, response, handle, _USERNAMES_CALL)
         return build_failure_finding(account, page, failure, user_id)
-    if user_id not in (None, user["id"]):
+    if user_id not in ("", user["id"]):
         final_url = f"https://x.com/i/user/{user['id']}"
         return build_taken_name_finding(page, "account", user, final_url)
     return _build_present_finding(page, handle, user)
@@ -329,7 +338,11 @@ def probe_api(account: Account) -> ProbeGenerator:
 def _explain_missing_user(
     page: Page, response: ApiResponse, lookup_value: str, call: ApiCall
 ) -> tuple[Reason, str]:
-    """Return the error about this account. Errors about no account do not count against it."""
+    """Return the error about this account. Errors about no account do not count against it.
+
+    Without such an error, or with a refusal of all requests, return what the whole response says.
+    A message of an unknown kind proves no absence.
+    """
     message = response.item_errors.get(lookup_value)
     if message is None or response.refusal:
         return explain_missing_account(page, response, call)

@@ -19,7 +19,7 @@ from probes.classify.page_model import (
     find_statements,
     load_keyword_index,
 )
-from probes.models.finding import FactValue, Reason
+from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
 
@@ -28,7 +28,7 @@ MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
 MIN_GENERAL_PROBABILITY = 0.35
 """Below this probability, a sentence that associations also write is ignored."""
 MIN_ABSENCE_PROBABILITY = 0.005
-"""Below this probability, no fingerprint makes a page absent (decision 0034)."""
+"""Below this probability, no fingerprint makes a page absent (decision 0024)."""
 MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
@@ -50,14 +50,10 @@ class PageVerdict:
     is_proof: bool = True
 
     @property
-    def facts(self) -> dict[str, FactValue]:
+    def facts(self) -> dict[str, str]:
         """Return the facts `service` and `model_words` of a finding, unless they are empty."""
-        facts: dict[str, FactValue] = {}
-        if self.service:
-            facts["service"] = self.service
-        if self.model_words:
-            facts["model_words"] = ", ".join(self.model_words)
-        return facts
+        facts = {"service": self.service, "model_words": ", ".join(self.model_words)}
+        return {name: text for name, text in facts.items() if text}
 
     @property
     def is_absence(self) -> bool:
@@ -83,38 +79,43 @@ def classify_page(
     known = _find_known_page(document, page, prediction)
     stated = _find_confirmed_statement(document, prediction)
     is_suspended = stated is not None and stated.reason is Reason.SUSPENDED
-    if is_suspended and known and known.reason is Reason.DEFAULT_PAGE:
-        known = None  # control panels also sign suspended pages, and some call them "Forbidden"
-    if known:
+    # Control panels also sign suspended pages, and some call them "Forbidden".
+    if known and not (is_suspended and known.reason is Reason.DEFAULT_PAGE):
         return known
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
     if is_suspended:
         return stated
-    verdict = (
+    has_structure = has_site_navigation(document) or soft_404.is_dated_article(document)
+    return (
         _find_wall_title(document)
         or stated
         or _find_missing_page(document, prediction, is_home_page=is_home_page)
+        or _build_verdict(spam.detect_hijacked_page(document, has_navigation=has_structure))
+        or _build_verdict(interstitials.detect_consent_or_paywall(document))
+        or _find_page_without_text(document)
     )
-    if verdict:
-        return verdict
-    has_structure = has_site_navigation(document) or soft_404.is_dated_article(document)
-    proof = spam.detect_hijacked_page(document, has_navigation=has_structure)
-    proof = proof or interstitials.detect_consent_or_paywall(document)
-    return PageVerdict(*proof) if proof else _find_page_without_text(document)
+
+
+def _build_verdict(finding: tuple[Reason, str] | None) -> PageVerdict | None:
+    return PageVerdict(*finding) if finding else None
 
 
 def _find_known_page(
     document: Document, page: Page, prediction: PagePrediction
 ) -> PageVerdict | None:
-    is_doubtful = prediction.replacement_probability >= MIN_GENERAL_PROBABILITY
+    """Return the verdict of the fingerprint that the page matches, or None.
+
+    A fingerprint of an absence counts only if the page model does not exclude an absence, or if the
+    page is at an address of the service. The title "Welcome to nginx!" can be a workshop's.
+    """
+    probability = prediction.replacement_probability
+    is_doubtful = probability >= MIN_GENERAL_PROBABILITY
     match = find_fingerprint(document, page, with_general=is_doubtful)
     if match is None:
         return None
     fingerprint = match.fingerprint
-    # The title "Welcome to nginx!" can be a workshop's.
-    is_possible = prediction.replacement_probability >= MIN_ABSENCE_PROBABILITY
-    is_credible = is_possible or fingerprint.has_service_host
+    is_credible = probability >= MIN_ABSENCE_PROBABILITY or fingerprint.has_service_host
     if fingerprint.reason in ABSENCE_REASONS and not is_credible:
         return None
     return PageVerdict(fingerprint.reason, match.matched_text, fingerprint.service)
@@ -145,14 +146,11 @@ def has_site_navigation(document: Document) -> bool:
 
 def _find_wall_title(document: Document) -> PageVerdict | None:
     """Detect a wall by its title, because a wall in the site's design keeps the site's menu."""
-    has_story = len(document.main_text) > MIN_STORY_CHARS
-    if has_story and has_site_navigation(document):
+    if len(document.main_text) > MIN_STORY_CHARS and has_site_navigation(document):
         return None  # a play can have the title "Forbidden"
-    for title in (document.title, *soft_404.split_title(document.title)):
-        reason = interstitials.match_interstitial_title(title)
-        if reason:
-            return PageVerdict(reason, title)
-    return None
+    titles = (document.title, *soft_404.split_title(document.title))
+    found = zip(map(interstitials.match_interstitial_title, titles), titles, strict=True)
+    return next((PageVerdict(reason, title) for reason, title in found if reason), None)
 
 
 MIN_STORY_CHARS = 200
@@ -186,8 +184,8 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
 
     best = max(statements, key=rate_statement)
     has_lost_site = best.reason is Reason.HIJACKED and not has_site_navigation(document)
-    needs_second_signal = is_absence and not has_lost_site
-    if needs_second_signal and not _is_independent(prediction, statements, best):
+    is_alone = is_absence and not has_lost_site
+    if is_alone and not _is_independent(prediction, statements, best):
         return None
     return PageVerdict(best.reason, best.text, model_words=prediction.top_words)
 
@@ -222,13 +220,12 @@ def _can_count(statement: Statement, document: Document, prediction: PagePredict
     min_probability = MIN_REPLACEMENT_PROBABILITIES[statement.place]
     if prediction.replacement_probability < min_probability:
         return False
-    if statement.place != "text":
-        return True
-    if statement.reason is Reason.LOGIN_WALL:
-        return prediction.get_probability(Reason.LOGIN_WALL) >= MIN_LIKELY_PROBABILITY
-    if statement.reason is Reason.NOT_FOUND:
-        return not has_site_navigation(document)
-    return statement.reason is not Reason.SUSPENDED or not mentions_new_site(document)
+    is_refuted = {
+        Reason.LOGIN_WALL: prediction.get_probability(Reason.LOGIN_WALL) < MIN_LIKELY_PROBABILITY,
+        Reason.NOT_FOUND: has_site_navigation(document),
+        Reason.SUSPENDED: mentions_new_site(document),
+    }
+    return statement.place != "text" or not is_refuted.get(statement.reason, False)
 
 
 # A page with the site's new address.
@@ -254,12 +251,16 @@ FORWARDING_PAGE_MAX_CHARS = 600
 def _find_missing_page(
     document: Document, prediction: PagePrediction, *, is_home_page: bool
 ) -> PageVerdict | None:
+    """Return the verdict of a soft 404, or None.
+
+    "Not found: an exhibition about missing persons" is the title of a page like any other. Such a
+    title counts only if the page model doubts the page, too.
+    """
     missing = soft_404.detect_soft_404(document, is_home_page=is_home_page)
     if missing is None:
         return None
     reason, proof = missing
     is_likely = prediction.replacement_probability >= MIN_REPLACEMENT_PROBABILITIES["title"]
-    # "Not found: an exhibition about missing persons" is the title of a page like any other.
     if not is_likely and document.title.startswith(f"{proof}: "):
         return None
     return PageVerdict(reason, proof)
@@ -267,9 +268,9 @@ def _find_missing_page(
 
 def _find_page_without_text(document: Document) -> PageVerdict | None:
     """Detect a page with only frames, only scripts, or nothing at all."""
-    text_length = len(document.text)
-    if document.frames and text_length < soft_404.TINY_PAGE_MAX_CHARS:
+    if document.frames and len(document.text) < soft_404.TINY_PAGE_MAX_CHARS:
         return PageVerdict(Reason.UNREADABLE, "frames only")
+    text_length = len(document.text)
     if text_length >= 60 or document.image_count > 2 or len(document.anchors) > 3:
         return None
     if document.script_count or document.form_actions:

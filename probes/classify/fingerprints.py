@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib import resources
 from itertools import chain
 from operator import attrgetter
@@ -190,15 +190,12 @@ def _match_fingerprint(
     match_pattern = _MATCHERS[first_field]
     if first_field == "text" and not other_fields and fingerprint.reason in ABSENCE_REASONS:
         match_pattern = _match_first_text
-    for parts in first_alternatives:
-        if matched_text := match_pattern(view, parts):
-            break
-    else:
-        return ""
-    for field in other_fields:
-        if not any(_MATCHERS[field](view, parts) for parts in fingerprint.patterns[field]):
-            return ""
-    return matched_text
+    matched_text = next(filter(None, map(partial(match_pattern, view), first_alternatives)), "")
+    others = (
+        any(map(partial(_MATCHERS[field], view), fingerprint.patterns[field]))
+        for field in other_fields
+    )
+    return matched_text if matched_text and all(others) else ""
 
 
 class _PageView:
@@ -244,26 +241,24 @@ def _fold_text(text: str) -> str:
 def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
     """Return the first text that consists of the parts in order, with any text between, or ""."""
     start, *others = _insert_host(parts, own_host)
-    for text in texts:
-        if not others and text == start:
-            return text
-        if others and _consists_of(text, start, others):
-            return text
-    return ""
+    return next((text for text in texts if _consists_of(text, start, *others)), "")
 
 
-def _consists_of(text: str, start: str, others: list[str]) -> bool:
-    """Return whether a text has these parts, without overlaps and in order."""
+def _consists_of(text: str, start: str, *others: str) -> bool:
+    """Return whether a text begins with a part, ends with another, and has the rest between.
+
+    The parts are in order and do not overlap. A single part is the whole text.
+    """
+    if not others:
+        return text == start
     *middle, end = others
-    if not text.startswith(start) or not text.endswith(end):
-        return False
     position, limit = len(start), len(text) - len(end)
     for part in middle:
         position = text.find(part, position, limit)
         if position < 0:
             return False
         position += len(part)
-    return position <= limit
+    return text.startswith(start) and text.endswith(end) and position <= limit
 
 
 def _match_contained(

@@ -31,6 +31,7 @@ BLOCK_PAGE_MAX_CHARS = 600
 """A page with more visible characters is no wall."""
 
 _REASONS_BY_STATUS = {
+    **dict.fromkeys(range(500, 1_000), Reason.SERVER_ERROR),
     401: Reason.LOGIN_WALL,
     403: Reason.BLOCKED,
     407: Reason.NETWORK,  # the answer of our own proxy, not of the site
@@ -190,13 +191,13 @@ def _load_sign_index() -> KeywordIndex:
 
 
 @lru_cache(maxsize=1)  # a page is searched for several kinds of walls
-def _find_signs(page_head: str) -> list[_WallSign]:
-    """Return the signs that a page may have."""
-    return [WALL_SIGNS[row] for row in _load_sign_index().find_rows(page_head)]
+def _find_signs(text: str) -> list[_WallSign]:
+    """Return the signs that the start of a page may have."""
+    return [WALL_SIGNS[row] for row in _load_sign_index().find_rows(text)]
 
 
-def _has_sign(page_head: str, sign: _WallSign) -> bool:
-    return sign in _find_signs(page_head) and sign.pattern.search(page_head) is not None
+def _has_sign(text: str, sign: _WallSign) -> bool:
+    return sign in _find_signs(text) and sign.pattern.search(text) is not None
 
 
 _TITLE_ELEMENT_PATTERN = re.compile(r"(?s)<title[^<>]{0,200}>(.{0,500}?)</title>")
@@ -226,7 +227,7 @@ def detect_walls(page: Page) -> tuple[Reason | None, Reason | None]:
     A worker does so for every page that a probe receives.
     """
     page_head = _decode_page_head(page)
-    full_page = next(_iter_full_page_walls(page, page_head), None)
+    full_page = next(filter(None, _iter_full_page_walls(page, page_head)), None)
     refusal = full_page
     if full_page is None and page.status < 400:
         refusal = next(_iter_walls_by_text(page, page_head), None)
@@ -265,12 +266,11 @@ def detect_client_block(page: Page) -> Reason | None:
     A sign-in page at the page's own address is shown for pages that only members see, in every run.
     A redirect to a sign-in page is meant for the visitor (see docs/explanations/platforms.md).
     """
+    reasons = {Reason.BLOCKED, Reason.RATE_LIMITED}
+    if page.status == 401 or any(_iter_walls_by_url(page)):
+        reasons |= {Reason.LOGIN_WALL, Reason.CONSENT}
     reason = detect_refusal(page)
-    is_sign_in = reason in (Reason.LOGIN_WALL, Reason.CONSENT)
-    was_redirected = page.status == 401 or any(_iter_walls_by_url(page))
-    if reason in (Reason.BLOCKED, Reason.RATE_LIMITED) or (is_sign_in and was_redirected):
-        return reason
-    return None
+    return reason if reason in reasons else None
 
 
 def match_wall_title(title: str) -> Reason | None:
@@ -283,17 +283,14 @@ def _decode_page_head(page: Page) -> str:
     return page.body[:MAX_HEAD_BYTES].decode("utf-8", "replace").replace("’", "'").lower()
 
 
-def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
+def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason | None]:
+    """Yield the walls that replace a page, the surest first, and None for a missing sign."""
     yield from _iter_walls_by_header(page)
     yield from _iter_walls_by_url(page)
-    if wall := _find_wall_of_title_element(page_head):
-        yield wall
+    yield _find_wall_of_title_element(page_head)
     if _has_firewall_marks(page, page_head):
         yield Reason.BLOCKED
-    if page.status in _REASONS_BY_STATUS:
-        yield _REASONS_BY_STATUS[page.status]
-    if page.status >= 500:
-        yield Reason.SERVER_ERROR
+    yield _REASONS_BY_STATUS.get(page.status)
     if page.status == 400 and "sorry, something went wrong" in page_head:
         yield Reason.BLOCKED  # Facebook to clients that are no browser (RSS-Bridge 2026-08)
 
@@ -327,9 +324,7 @@ def _iter_walls_by_url(page: Page) -> Iterator[Reason]:
     if page.hops and page.hops[0].url.lower() == page.url.lower():
         return
     address = page.url.partition("#")[0].partition("?")[0].lower()
-    for reason, pattern in _URL_PATTERNS:
-        if pattern.search(address):
-            yield reason
+    yield from (reason for reason, pattern in _URL_PATTERNS if pattern.search(address))
 
 
 def _find_wall_of_title_element(page_head: str) -> Reason | None:
@@ -338,13 +333,14 @@ def _find_wall_of_title_element(page_head: str) -> Reason | None:
 
 
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
-    """Yield the walls that a page with little text shows by its text or by the lack of one."""
-    signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
-    if signs:
-        text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
-        walls = [sign.reason for sign in signs if sign.pattern.search(text)]
-        if walls and _has_little_text(page):
-            yield from walls
+    """Yield the walls that a page with little text shows by its text or by the lack of one.
+
+    An empty page is unreadable, unless it redirects. Texts in scripts do not count.
+    """
+    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
+    walls = [sign.reason for sign in _WALL_TEXTS if _has_sign(text, sign)]
+    if walls and _has_little_text(page):
+        yield from walls
     if not page.body.strip() and page.status not in REDIRECT_STATUSES:
         yield Reason.UNREADABLE
     elif _is_script_only(page, page_head):
@@ -440,6 +436,9 @@ _CONSENT_ANSWER_PATTERN = re.compile(
     r"abbonati|rifiut|"
     r"akkoord|accepteren|weigeren|godkänn|godkend|godta|أوافق|موافق|قبول|اشترك"
 )
+_CONSENT_SENTENCE_PATTERN = re.compile(
+    f"{_CONSENT_PATTERN.pattern}|{_CONSENT_ANSWER_PATTERN.pattern}"
+)
 _PAYWALL_PATTERN = re.compile(
     r"subscribe (?:now )?to (?:continue|keep|read)|limit of free articles|"
     r"reached your (?:free )?(?:article )?limit|abonnez-vous pour (?:lire|continuer|accéder)|"
@@ -452,19 +451,17 @@ _PAYWALL_PATTERN = re.compile(
 
 def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
     """Return whether a page asks for consent or money first, with its text, or None."""
-    if document.internal_link_count >= MIN_NAVIGATION_LINKS:
-        return None
-    if len(document.text) > CONSENT_PAGE_MAX_CHARS:
+    has_navigation = document.internal_link_count >= MIN_NAVIGATION_LINKS
+    if has_navigation or len(document.text) > CONSENT_PAGE_MAX_CHARS:
         return None
     headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
-    asks_for_answer = _CONSENT_ANSWER_PATTERN.search(fold_case(document.text))
-    if asks_for_answer and all(map(_CONSENT_PATTERN.search, map(fold_case, headings))):
-        consent_chars = 0
-        for sentence in iter_sentences(document):
-            folded = fold_case(sentence)
-            if _CONSENT_PATTERN.search(folded) or _CONSENT_ANSWER_PATTERN.search(folded):
-                consent_chars += len(sentence) + 1
-        if consent_chars >= MIN_CONSENT_TEXT_SHARE * len(document.text):
-            return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
+    sentences = filter(_CONSENT_SENTENCE_PATTERN.search, map(fold_case, iter_sentences(document)))
+    consent_chars = sum(len(sentence) + 1 for sentence in sentences)
+    if (
+        consent_chars >= MIN_CONSENT_TEXT_SHARE * len(document.text)
+        and _CONSENT_ANSWER_PATTERN.search(fold_case(document.text))
+        and all(map(_CONSENT_PATTERN.search, map(fold_case, headings)))
+    ):
+        return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
     paywall = _PAYWALL_PATTERN.search(headings[0])
     return (Reason.LOGIN_WALL, paywall[0]) if paywall else None

@@ -107,11 +107,12 @@ class PagePrediction:
     def without_words(self, words: Collection[str]) -> PagePrediction:
         """Return the prediction for the page without these words and without its statements."""
         left_out = frozenset(words)
-        remaining = set()
-        for feature in self.features:
-            place, _, text = feature.partition(":")
-            if place != "says" and left_out.isdisjoint(text.split()):
-                remaining.add(feature)
+        remaining = (
+            feature
+            for feature in self.features
+            if not feature.startswith("says:")
+            and left_out.isdisjoint(feature.partition(":")[2].split())
+        )
         return predict_kind(frozenset(remaining))
 
 
@@ -182,7 +183,7 @@ def list_words(text: str, own_host: str = "", max_words: int = MAX_TEXT_WORDS) -
     """Return the words of a text in lower case. Hosts, prices and numbers are replaced."""
     words: list[str] = []
     for match in _WORD_PATTERN.finditer(_fold_text(text)):
-        if match.lastgroup == "plain":
+        if match.lastgroup in {"plain", "word"}:
             words.append(match[0])
         else:
             words += _normalize_word(match, own_host)
@@ -197,13 +198,11 @@ def _fold_text(text: str) -> str:
 
 
 def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:
-    kind, word = match.lastgroup, match[0]
-    if kind == "word":
-        return [word]
-    if kind == "asian":
+    word = match[0]
+    if match.lastgroup == "asian":
         return list(map("".join, pairwise(word))) or [word]
-    is_own_host = kind == "host" and word.removeprefix("www.") == own_host
-    return ["<own>" if is_own_host else f"<{kind}>"]
+    is_own_host = word.removeprefix("www.") == own_host
+    return [OWN_HOST if is_own_host else f"<{match.lastgroup}>"]
 
 
 def _iter_structure_features(document: Document) -> Iterator[str]:

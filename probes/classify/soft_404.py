@@ -183,15 +183,19 @@ def is_dated_article(document: Document) -> bool:
 
 
 def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
+    """Return the title or a part of it that says "not found", or None.
+
+    A page with a story can have a number as its title, and a vague part such as "nothing found". On
+    a home page with some text only the whole title counts.
+    """
     title = document.title
     parts = [title]
     if not _is_informative_home_page(document, is_home_page=is_home_page):
         parts += split_title(title)
     has_story = len(document.main_text) > SHORT_PAGE_MAX_CHARS
     for label in filter(_is_error_label, parts):
-        if not has_story or not (
-            _is_error_code_label(label) or (label != title and _is_vague_label(label))
-        ):
+        is_weak = _is_error_code_label(label) or (label != title and _is_vague_label(label))
+        if not (has_story and is_weak):
             return label
     return _find_error_sentence(title) if len(document.main_text) < TINY_PAGE_MAX_CHARS else None
 
@@ -204,17 +208,14 @@ def _find_missing_content(document: Document) -> str | None:
     title_part = _find_content_label(split_title(document.title))
     heading = _find_content_label(document.headings[:1])
     is_almost_empty = len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
-    if (title_part and heading) or is_almost_empty:
+    if is_almost_empty:
         return title_part or heading
-    return None
+    return heading and title_part
 
 
 def _find_content_label(texts: Iterable[str]) -> str | None:
-    pattern = load_sentences()["content_label"]
-    for text in texts:
-        if pattern.fullmatch(fold_case(text)):
-            return text
-    return None
+    is_label = load_sentences()["content_label"].fullmatch
+    return next((text for text in texts if is_label(fold_case(text))), None)
 
 
 def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool:
@@ -223,11 +224,15 @@ def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool
 
 
 def _find_in_url(document: Document, *, is_home_page: bool) -> str | None:
+    """Return the part of the address that says "not found", or None.
+
+    A number alone proves nothing on a long page: a song can have the number 404. There the text
+    must mention a missing page, too.
+    """
     error_path = _ERROR_PATH_PATTERN.search(document.url.partition("?")[0])
     if is_home_page or error_path is None:
         return None
     if len(document.main_text) >= SHORT_PAGE_MAX_CHARS:
-        # A number alone proves nothing on a long page: a song can have the number 404.
         mentions = find_folded(load_sentences()["mention"], document.text)
         if all(map(_is_error_code_label, mentions)):
             return None

@@ -1,9 +1,9 @@
 """An HTTP/1.1 connection for one request at a time, and the decoder of response bodies.
 
 Responses are parsed by llhttp, the parser of Node.js. With a plain asyncio protocol it takes a
-fifth of the time of h11 and streams (measured 2026-11, docs/decisions/0027). It is as lenient as
-browsers. Everything outside the body is limited in size. Bodies are decompressed in small steps, so
-a compression bomb costs no more than the size limit.
+fifth of the time of h11 and streams (measured 2026-11; docs/decisions/0003-http-client.md). It is
+as lenient as browsers. Everything outside the body is limited in size. Bodies are decompressed in
+small steps, so a compression bomb costs no more than the size limit.
 """
 
 import asyncio
@@ -32,6 +32,9 @@ MAX_CODING_CHARS = 40
 MAX_UNREAD_BYTES = 64 * 1024
 """Body bytes buffered before reading from the socket pauses."""
 
+INTERIM_STATUSES = frozenset(range(200)) - {101}
+"""Statuses of responses before the final one. After 101 another protocol than HTTP follows."""
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 _HEAD_END_PATTERN = re.compile(rb"\n\r?\n")
@@ -50,7 +53,7 @@ class HttpConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self.status = 0
         self.headers: RawHeaders = []
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport  # set by `connection_made`
         self._parser: HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
@@ -171,10 +174,13 @@ class HttpConnection(asyncio.Protocol):
             raise httpx.RemoteProtocolError("too many header lines")
 
     def on_headers_complete(self) -> None:
-        """Store the status and whether the length of the body is known."""
+        """Store the status and whether the length of the body is known.
+
+        The head of an interim response is not that of the response.
+        """
         assert self._parser is not None
         self.status = self._parser.get_status_code()
-        self._has_head = self.status >= 200 or self.status == 101
+        self._has_head = self.status not in INTERIM_STATUSES
         headers = {name.lower(): value.lower() for name, value in self.headers}
         is_chunked = b"chunked" in headers.get(b"transfer-encoding", b"")
         self._has_known_length = b"content-length" in headers or is_chunked
@@ -184,7 +190,7 @@ class HttpConnection(asyncio.Protocol):
         self._overhead_bytes -= len(body)
         self._unread_bytes += len(body)
         self._body_chunks.append(body)
-        if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
+        if self._unread_bytes > MAX_UNREAD_BYTES:
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
@@ -192,7 +198,7 @@ class HttpConnection(asyncio.Protocol):
         assert self._parser is not None
         if self._has_head:
             self._is_complete = True
-            self._is_unusable = self._is_unusable or not self._parser.should_keep_alive()
+            self._is_unusable |= not self._parser.should_keep_alive()
         else:
             self.headers.clear()
 
@@ -203,7 +209,6 @@ class HttpConnection(asyncio.Protocol):
 
         Raises httpx.RemoteProtocolError, OSError.
         """
-        assert self._transport is not None
         self._reset_response()
         self._parser = self._create_parser()
         self._transport.write(head)
@@ -216,7 +221,7 @@ class HttpConnection(asyncio.Protocol):
             if self._body_chunks:
                 piece = b"".join(self._body_chunks)
                 self._body_chunks.clear()
-                if self._unread_bytes > MAX_UNREAD_BYTES and self._transport is not None:
+                if self._unread_bytes > MAX_UNREAD_BYTES:
                     self._transport.resume_reading()
                 self._unread_bytes = 0
                 yield piece
@@ -247,7 +252,6 @@ class HttpConnection(asyncio.Protocol):
         Raises httpx.ConnectTimeout, ssl.SSLError or OSError, and closes the connection then.
         """
         loop, transport = asyncio.get_running_loop(), self._transport
-        assert transport is not None
         self._reset_response()
         self._parser = None
         is_done = False
@@ -267,8 +271,6 @@ class HttpConnection(asyncio.Protocol):
     @property
     def tls_object(self) -> ssl.SSLObject | None:
         """Return the TLS object of the connection, or None without TLS."""
-        if self._transport is None:
-            return None
         tls_object: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
         return tls_object
 
@@ -314,12 +316,11 @@ class HttpConnection(asyncio.Protocol):
     @property
     def is_closed(self) -> bool:
         """Return True if the connection accepts no more requests."""
-        return self._is_closed or self._transport is None or self._transport.is_closing()
+        return self._is_closed or self._transport.is_closing()
 
     def close(self) -> None:
         """Close at once. A TLS shutdown would wait for the server."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
 
 
 def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:
@@ -387,7 +388,7 @@ class BodyDecoder:
             self._append(chunk)
         else:
             self._decompress(chunk)
-        self.is_full = self.is_full or self.received_bytes > self.max_bytes
+        self.is_full |= self.received_bytes > self.max_bytes
 
     @property
     def truncated(self) -> bool:
@@ -402,16 +403,21 @@ class BodyDecoder:
     def _append(self, chunk: bytes) -> None:
         remaining = self.max_bytes - len(self.data)
         self.data += chunk[:remaining]
-        self.is_full = self.is_full or len(chunk) > remaining
+        self.is_full |= len(chunk) > remaining
 
     def _decompress(self, chunk: bytes) -> None:
+        """Decompress received data in steps, until the size limit or the end of the first member.
+
+        The first two bytes say whether it is gzip, zlib or, as IIS sends, raw deflate. Raises
+        FetchError `unreadable` if the data does not match the coding.
+        """
         if self._decompressor is None:
             self._first_bytes += chunk
             if len(self._first_bytes) < 2:
                 return
             chunk = self._first_bytes
             is_zlib = chunk[0] & 0x0F == 8 and (chunk[0] << 8 | chunk[1]) % 31 == 0
-            window_bits = 15 if is_zlib else -15  # IIS sends raw deflate
+            window_bits = 15 if is_zlib else -15
             if chunk.startswith(GZIP_MAGIC):
                 window_bits = 31
             self._decompressor = zlib.decompressobj(window_bits)

@@ -24,6 +24,8 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 
 DNS_ATTEMPTS = 2
+RECORD_FIELDS = {"A": "addr", "AAAA": "addr", "NS": "nsdname"}
+"""The field of a record's text by its type. An alias, which may precede the records, has none."""
 MAX_RECORDS = 16
 """Records of each type that are read of a name."""
 
@@ -90,9 +92,9 @@ class DnsResolver:
             return int(error.args[0])
         except TimeoutError:
             return int(ARES_ETIMEOUT)
-        field = "nsdname" if record_type == "NS" else "addr"
+        field = RECORD_FIELDS[record_type]
         texts = (getattr(record.data, field, None) for record in result.answer)
-        return list(islice((text for text in texts if isinstance(text, str)), MAX_RECORDS))
+        return list(islice(filter(None, texts), MAX_RECORDS))
 
     async def answer(self, url: str, now: datetime) -> Page:
         """Return the records of a name in alphabetical order as a page, empty if there are none.
@@ -126,6 +128,10 @@ class DnsResolver:
 
 
 def _map_dns_errors(codes: list[int]) -> FetchError:
+    """Return the error for the codes of c-ares for one name.
+
+    A name does not exist only if the lookups of both record types say so.
+    """
     if codes == [ARES_ENOTFOUND, ARES_ENOTFOUND]:
         return FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
     if ARES_ETIMEOUT in codes:

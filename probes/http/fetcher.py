@@ -31,7 +31,7 @@ from probes.http.request_chain import (
 )
 from probes.http.settings import MAX_RETRY_WAIT_SECONDS, PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
-from probes.links.domains import DNS_SCHEME, load_suffix_list
+from probes.links.domains import DNS_SCHEME, is_in_domains, load_suffix_list
 from probes.log import EventLogger
 from probes.models.finding import Reason
 from probes.models.http import FetchError, HostKind, Page, PageRequest
@@ -155,14 +155,13 @@ class Fetcher:
         The robots.txt of a website that did not respond is not requested, because it would fail
         too.
         """
-        if not request.is_registered_link or request.api_call is not None:
+        if not request.is_registered_link:
             return True
         try:
-            urls = {self._guard.check_url(url) for url in (request.url, outcome.url or request.url)}
-            hosts = list(map(get_ascii_host, urls))
-            if isinstance(outcome, Page) or all(
-                self._find_host_kind(host) is HostKind.PLATFORM for host in hosts
-            ):
+            addresses = filter(None, (request.url, outcome.url))
+            urls = set(map(self._guard.check_url, addresses))
+            kinds = set(map(self._find_host_kind, map(get_ascii_host, urls)))
+            if isinstance(outcome, Page) or kinds == {HostKind.PLATFORM}:
                 for url in urls:
                     chain = RedirectChain(url, {}, request.insecure, MAX_ROBOTS_BYTES)
                     await self._get_robots(chain)
@@ -220,7 +219,7 @@ class Fetcher:
                 raise FetchError(
                     error.reason,
                     error.detail,
-                    status=error.status or (chain.hops[-1].status if chain.hops else None),
+                    status=error.status or chain.last_status,
                     url=error.url or str(chain.url),
                     hops=tuple(chain.hops),
                 ) from error
@@ -230,8 +229,7 @@ class Fetcher:
 
         The terms forbid using a platform's API and its pages. See docs/explanations/platforms.md.
         """
-        host = get_ascii_host(chain.url)
-        is_api_only = any(f".{host}".endswith(f".{name}") for name in self._api_only_hosts)
+        is_api_only = is_in_domains(get_ascii_host(chain.url), self._api_only_hosts)
         if is_api_only and not chain.is_api_call:
             raise FetchError(Reason.WRONG_TARGET, "only the platform's API is used")
         if obey_robots and not (await self._get_robots(chain)).is_allowed(str(chain.url)):
@@ -259,13 +257,11 @@ class Fetcher:
     def _get_host(self, url: httpx.URL) -> HostState:
         name = get_ascii_host(url)
         if name not in self._hosts:
-            options, is_platform = self.options, self._find_host_kind(name) is HostKind.PLATFORM
-            self._hosts[name] = HostState(
-                name,
-                options.effective_platform_delay if is_platform else options.host_delay,
-                options.host_breaker_failures,
-                jitter=PLATFORM_DELAY_JITTER if is_platform else 0.0,
-            )
+            delay, jitter = self.options.host_delay, 0.0
+            if self._find_host_kind(name) is HostKind.PLATFORM:
+                delay, jitter = self.options.effective_platform_delay, PLATFORM_DELAY_JITTER
+            failures = self.options.host_breaker_failures
+            self._hosts[name] = HostState(name, delay, failures, jitter=jitter)
         return self._hosts[name]
 
     def count_other_hosts(self) -> int:
@@ -375,7 +371,7 @@ class Fetcher:
         return wait if retry_after is None else retry_after + min(wait, base)
 
     def _parse_retry_after(self, page: Page) -> float | None:
-        return parse_retry_after(page.headers.get("retry-after"), self._get_current_time())
+        return parse_retry_after(page.headers.get("retry-after", ""), self._get_current_time())
 
     def _get_current_time(self) -> datetime:
         """Return the current time, from the start of the run and the monotonic clock."""

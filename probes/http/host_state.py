@@ -12,13 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Protocol
 
 from protego import Protego
 
 from probes.models.http import Page
+from probes.text.date_parser import parse_mail_date
 
 MAX_PARSED_RETRY_AFTER_SECONDS = 86_400.0
 """Seconds that a Retry-After is read as at most. `[fetch] max_retry_after` limits the wait."""
@@ -183,17 +183,14 @@ class HostState:
             self.retry_after_until = max(self.retry_after_until, now + seconds)
 
 
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
+def parse_retry_after(value: str, now: datetime) -> float | None:
     """Return the seconds of a Retry-After header, up to a day, or None if it violates RFC 9110."""
-    text = (value or "").strip()[:MAX_RETRY_AFTER_CHARS]
-    if text.isascii() and text.isdigit():
+    text = value.strip()[:MAX_RETRY_AFTER_CHARS]
+    if re.fullmatch("[0-9]+", text):
         return min(float(text), MAX_PARSED_RETRY_AFTER_SECONDS)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
+    moment = parse_mail_date(text)
+    if moment is None:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     return min(max(0.0, (moment - now).total_seconds()), MAX_PARSED_RETRY_AFTER_SECONDS)
 
 

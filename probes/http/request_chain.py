@@ -28,6 +28,8 @@ MAX_HEADER_CHARS = 4096
 """Characters of the value of a header that are kept."""
 MAX_HEADERS = 200
 """Headers of a response that are kept."""
+# A received header that was cut or is no printable ASCII cannot be sent back.
+_SENDABLE_VALUE = re.compile(rf"[ -~]{{1,{MAX_HEADER_CHARS - 1}}}")
 # A redirect loop at a login page waits for a cookie, and none is sent.
 _LOGIN_PATH = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")
 
@@ -86,6 +88,11 @@ class RedirectChain:
     visited_urls: set[str] = field(default_factory=set)
     elapsed_seconds: float = 0.0
 
+    @property
+    def last_status(self) -> int | None:
+        """Return the status of the last response, or None before the first one."""
+        return self.hops[-1].status if self.hops else None
+
 
 class RequestSender:
     """Sends the current request of a chain and returns the page or moves the chain to a redirect.
@@ -122,6 +129,11 @@ class RequestSender:
             return await self._read_response(chain, connection)
 
     async def _read_response(self, chain: RedirectChain, connection: HttpConnection) -> Page | None:
+        """Return the page of a response, or None after moving the chain to a redirect.
+
+        The body is read up to its size limit. Raises FetchError, with the status if the response
+        has one.
+        """
         status, headers = connection.status, httpx.Headers(connection.headers)
         if self._options.proxy is not None and chain.url.scheme == "http":
             # only plain HTTP shows an error of the proxy here
@@ -129,7 +141,7 @@ class RequestSender:
             if status == 407 or (status in {502, 504} and has_proxy_error):
                 raise map_proxy_error(headers)
         chain.hops.append(Hop(str(chain.url), status))
-        location = (headers.get_list("location") or [""])[0].strip()
+        location = next(iter(headers.get_list("location")), "").strip()
         if status in REDIRECT_STATUSES and location:
             self.move_to_redirect(chain, location)
             return None
@@ -178,9 +190,7 @@ class RequestSender:
             reason = (
                 Reason.LOGIN_WALL if _LOGIN_PATH.search(chain.url.path) else Reason.SERVER_ERROR
             )
-            raise FetchError(
-                reason, "redirects", status=chain.hops[-1].status if chain.hops else None
-            )
+            raise FetchError(reason, "redirects", status=chain.last_status)
         if (chain.url.scheme, chain.url.raw_host) != (previous_url.scheme, previous_url.raw_host):
             chain.headers, chain.is_api_call = {}, False
 
@@ -192,10 +202,7 @@ def _build_conditional_headers(chain: RedirectChain) -> RawHeaders:
         return []
     values = {b"If-None-Match": validators.etag, b"If-Modified-Since": validators.last_modified}
     return [
-        (name, value.encode())
-        for name, value in values.items()
-        # a received header that was cut or is no printable ASCII cannot be sent back
-        if value.isascii() and value.isprintable() and 0 < len(value) < MAX_HEADER_CHARS
+        (name, value.encode()) for name, value in values.items() if _SENDABLE_VALUE.fullmatch(value)
     ]
 
 

@@ -1,6 +1,7 @@
 """The `[fetch]` table of the configuration."""
 
 import re
+from contextlib import suppress
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,16 +15,14 @@ PRODUCT_NAME = "presence-auditor"  # the user agent that robots.txt can name
 
 
 def _validate_proxy(text: str | None) -> str | None:
+    """Return the address of an HTTP proxy, or None for an empty text. Raises ValueError."""
     if not text:
         return None
     url = urlsplit(text)
-    try:
-        is_valid = url.scheme == "http" and bool(url.hostname) and (url.port or 0) >= 0
-    except ValueError:  # of the port
-        is_valid = False
-    if not is_valid:
-        raise ValueError("not a proxy address; try: http://host:port")
-    return text
+    with suppress(ValueError):  # of the port
+        if url.scheme == "http" and url.hostname and url.port != 0:
+            return text
+    raise ValueError("not a proxy address; try: http://host:port")
 
 
 def _validate_header_text(text: str) -> str:
@@ -34,19 +33,16 @@ def _validate_header_text(text: str) -> str:
 
 
 def _validate_nameserver(text: str) -> str:
-    """Return the text if it is an IP address, or one with a port."""
+    """Return the text if it is an IP address, or one with a port. Raises ValueError."""
     match = _NAMESERVER_PATTERN.fullmatch(text)
     address, port = (match[1] or match[2], match[3]) if match else (text, "53")
-    try:
-        is_valid = not ip_address(address).is_unspecified and 0 < int(port) < 65_536
-    except ValueError:
-        is_valid = False
-    if not is_valid:
-        raise ValueError(
-            f'"{text}" is not the IP address of a DNS server; '
-            "try: 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53"
-        )
-    return text
+    with suppress(ValueError):
+        if not ip_address(address).is_unspecified and 0 < int(port) < 65_536:
+            return text
+    raise ValueError(
+        f'"{text}" is not the IP address of a DNS server; '
+        "try: 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53"
+    )
 
 
 Nameserver = Annotated[str, AfterValidator(_validate_nameserver)]

@@ -6,6 +6,7 @@ Also the addresses of DNS questions about them, and the RDAP services of registr
 
 import json
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
@@ -49,6 +50,11 @@ def normalize_host(host: str) -> str:
     return _BLOGSPOT_COUNTRY_SUFFIX.sub(".blogspot.com", name)
 
 
+def is_in_domains(host: str, domains: Iterable[str]) -> bool:
+    """Return True if a host is one of the domains, or a subdomain of one."""
+    return any(f".{host}".endswith(f".{domain}") for domain in domains)
+
+
 @lru_cache(maxsize=4_096)
 def get_registrable_domain(host: str) -> str:
     """Return the registered part of a host: `annour.org.ma`, `annour.blogspot.com`.
@@ -72,7 +78,7 @@ def get_own_domain(host: str) -> str:
     without a known suffix, such as an IP address, has no domain.
     """
     name = match_registrable_domain(normalize_host(host))
-    is_platform = name in SHARED_DOMAINS or name != (_load_icann_list().privatesuffix(name) or "")
+    is_platform = name in SHARED_DOMAINS or name != _load_icann_list().privatesuffix(name)
     return "" if is_platform else name
 
 
@@ -93,8 +99,6 @@ def load_suffix_list() -> PublicSuffixList:
 
 def is_top_level_domain(label: str) -> bool:
     """Return True if a lower-case Unicode label is a listed or reserved (RFC 6761) TLD."""
-    if not label:
-        return False
     if label in {"example", "test", "invalid", "localhost", "onion", "local", "internal"}:
         return True
     # Some TLDs are listed by their second-level registries only: in 2026-11, South Africa's `za`.
@@ -109,12 +113,10 @@ def match_registrable_domain(name: str) -> str:
 
 def encode_domain(domain: str) -> str:
     """Return a domain in ASCII, or "" if it cannot be encoded or is too long."""
-    if len(domain) > MAX_HOST_CHARS:
-        return ""
-    try:
-        return domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return ""
+    with suppress(UnicodeError):
+        if len(domain) <= MAX_HOST_CHARS:
+            return domain.encode("idna").decode("ascii").lower()
+    return ""
 
 
 @lru_cache(maxsize=1)

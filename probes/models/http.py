@@ -3,7 +3,7 @@
 A channel that supports an official API has `API` and `probe_api`, whose requests carry an
 `ApiCall`. The probe requests one account at a time. `probes.runner.api_batcher` joins calls that
 differ in one parameter and adds the keys, so no probe knows a key or a budget. See
-docs/decisions/0010.
+docs/decisions/0010-official-apis.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,8 @@ class PlatformApi:
     `default_budget` is the highest cost of a run in `cost_unit`, unless the configuration sets
     another. Without `allows_mixed_scores`, the terms allow its data in a score over several
     platforms only if the operator accepted an amendment. With `erases_removed_profiles`, the
-    profile of an account that the platform removed must be erased. See docs/decisions/0032.
+    profile of an account that the platform removed must be erased. See
+    docs/decisions/0010-official-apis.md.
     """
 
     host: str

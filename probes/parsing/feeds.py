@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -112,15 +113,14 @@ def _build_feed_from_xml(root: Element) -> Feed:
     elements: defaultdict[str, list[Element]] = defaultdict(list)
     for element in root.iter():
         elements[_get_local_name(element.tag)].append(element)
-    titles = (clean_text(element.text or "") for element in elements["title"])
-    title = next(filter(None, titles), "")
+    title_texts = filter(None, map(attrgetter("text"), elements["title"]))
+    title = next(filter(None, map(clean_text, title_texts)), "")
     self_urls = (link.get("href", "") for link in elements["link"] if link.get("rel") == "self")
     self_url = next(filter(None, self_urls), "")
     entries: list[FeedEntry] = []
     for element in [*elements["item"], *elements["entry"]][:MAX_ENTRIES]:
-        fields: dict[str, str] = {}
-        for child in element:
-            fields.setdefault(_get_local_name(child.tag), child.text or child.get("href") or "")
+        # The first element of each name counts.
+        fields = {_get_local_name(child.tag): child.text or "" for child in reversed(element)}
         entries.append(build_entry(fields))
     return Feed(title, _is_comment_feed(title, self_url), tuple(entries))
 
@@ -239,21 +239,18 @@ def parse_sitemap(page: Page) -> Sitemap | None:
         if text.lstrip().startswith("<"):
             return None
         lines = islice(_ROBOTS_SITEMAP_LINE.finditer(text), MAX_SITEMAP_URLS)
-        urls = [line[1] for line in lines]
-        return Sitemap(child_sitemaps=tuple((url, None) for url in urls)) if urls else None
-    pages: list[tuple[str, datetime | None]] = []
-    child_sitemaps: list[tuple[str, datetime | None]] = []
+        urls = tuple((line[1], None) for line in lines)
+        return Sitemap(child_sitemaps=urls) if urls else None
+    found: dict[str, list[tuple[str, datetime | None]]] = {"url": [], "sitemap": []}
     _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS + 1)
     rows = list(zip(parts[::2], parts[1::2], strict=True))
     for kind, block in rows[:MAX_SITEMAP_URLS]:
-        target = pages if kind == "url" else child_sitemaps
         row = block[:MAX_SITEMAP_ROW_CHARS]
-        loc, lastmod = _LOC_TAG.search(row), _LASTMOD_TAG.search(row)
-        date = parse_machine_date(lastmod[1]) if lastmod else None
-        url = html.unescape(loc[1]).strip() if loc else ""
-        target.append((url, date[0] if date else None))
+        locations, dates = _LOC_TAG.findall(row), map(parse_machine_date, _LASTMOD_TAG.findall(row))
+        lastmod, _ = next(dates, None) or (None, None)
+        found[kind].append((html.unescape("".join(locations[:1])).strip(), lastmod))
     is_cut = len(rows) > MAX_SITEMAP_URLS or is_cut_at_the_parsed_size(page)
-    return Sitemap(tuple(pages), tuple(child_sitemaps), is_cut)
+    return Sitemap(tuple(found["url"]), tuple(found["sitemap"]), is_cut)
 
 
 _LOC_TAG = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
@@ -278,15 +275,15 @@ def _decompress_page(page: Page) -> Page:
 
 def choose_posts_sitemap(index: Sitemap) -> str:
     """Return the URL of the newest sitemap of posts in an index, or else of the newest sitemap."""
-    posts = [
-        (url, lastmod)
-        for url, lastmod in index.child_sitemaps
-        if _POSTS_SITEMAP_NAME.search(url) and not _OTHER_SITEMAP_NAME.search(url)
-    ]
-    return max(posts or index.child_sitemaps, key=lambda row: row[1] or EARLIEST_DATETIME)[0]
+
+    def rank(row: tuple[str, datetime | None]) -> tuple[bool, datetime]:
+        return bool(_POSTS_SITEMAP_URL.match(row[0])), row[1] or EARLIEST_DATETIME
+
+    return max(index.child_sitemaps, key=rank)[0]
 
 
-_POSTS_SITEMAP_NAME = re.compile(r"post|article|news|actu|blog", re.IGNORECASE)
-_OTHER_SITEMAP_NAME = re.compile(
-    r"post_tag|post_format|categor|taxonom|tag-|author|image|video|posts-page", re.IGNORECASE
+_POSTS_SITEMAP_URL = re.compile(
+    r"(?!.*(?:post_tag|post_format|categor|taxonom|tag-|author|image|video|posts-page))"
+    r".*(?:post|article|news|actu|blog)",
+    re.IGNORECASE | re.DOTALL,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -252,55 +252,47 @@ class _DocumentBuilder:
         """Add the kept elements in the order of the page, up to MAX_ELEMENTS_PER_KIND."""
         counts_by_kind: Counter[str] = Counter()
         for element in elements:
-            attrs = element.attrs
             kind = element.name if element.name in KEPT_TAGS else "other"
             counts_by_kind[kind] += 1
             if counts_by_kind[kind] > MAX_ELEMENTS_PER_KIND:
                 self.is_cut = True
                 continue
-            self.add_element(element, attrs)
-            # The address of an embedded profile, and of the source of a quotation.
-            if "data-href" in attrs:
-                self.found["embeds"].append(make_absolute(self.base, attrs["data-href"]))
-            if "cite" in attrs:
-                self.found["quoted_urls"].append(make_absolute(self.base, attrs["cite"]))
-            if element.name in {"time", "abbr"} or not _DATE_ATTRIBUTES.isdisjoint(attrs):
-                self.found["date_stamps"].extend(
-                    _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
-                )
+            if element.name in _ADD_BY_TAG:
+                _ADD_BY_TAG[element.name](self, element)
+            for attribute in _LISTS_BY_ATTRIBUTE.keys() & element.attrs:
+                url = make_absolute(self.base, element.attrs[attribute])
+                self.found[_LISTS_BY_ATTRIBUTE[attribute]].append(url)
+            if element.name in {"time", "abbr"} or not _DATE_ATTRIBUTES.isdisjoint(element.attrs):
+                stamps = _read_date_stamp(element, is_after_title=self.is_after_title)
+                self.found["date_stamps"].extend(stamps)
 
-    def add_element(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Add what an element of this name gives. The first title with a text counts."""
-        match element.name:
-            case "a" | "area":
-                self.add_anchor(element, attrs)
-            case "script":
-                self.add_script(element, attrs)
-            case "meta":
-                self.add_meta(attrs)
-            case "link":
-                rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
-                href = make_absolute(self.base, attrs.get("href", ""))
-                title = clean_text(attrs.get("title", ""), MAX_LINK_TEXT_CHARS)
-                self.found["link_tags"].append((rel, media_type, href, title))
-            case "h1" | "h2":
-                self.add_heading(element)
-            case "iframe" | "frame":
-                self.add_frame(element, attrs)
-            case "title":
-                self.title = self.title or clean_text(element.get_text())
-            case "base":
-                self.base = make_absolute(self.url, attrs.get("href", "")) or self.base
-            case "form":
-                action = make_absolute(self.base, attrs.get("action", ""))
-                self.found["form_actions"].append(action)
+    def add_title(self, element: KeptElement) -> None:
+        """Add a `<title>`. The first one with a text counts."""
+        self.title = self.title or clean_text(element.get_text())
 
-    def add_meta(self, attrs: Mapping[str, str]) -> None:
+    def add_base(self, element: KeptElement) -> None:
+        """Resolve the addresses of later elements against a `<base>` with an address."""
+        self.base = make_absolute(self.url, element.attrs.get("href", "")) or self.base
+
+    def add_form(self, element: KeptElement) -> None:
+        """Add the address to which a form is sent."""
+        action = make_absolute(self.base, element.attrs.get("action", ""))
+        self.found["form_actions"].append(action)
+
+    def add_link_tag(self, element: KeptElement) -> None:
+        """Add a `<link>`."""
+        attrs = element.attrs
+        rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
+        href = make_absolute(self.base, attrs.get("href", ""))
+        title = clean_text(attrs.get("title", ""), MAX_LINK_TEXT_CHARS)
+        self.found["link_tags"].append((rel, media_type, href, title))
+
+    def add_meta(self, element: KeptElement) -> None:
         """Add a `<meta>`. The first one of each name counts."""
-        names = map(attrs.get, ("property", "name", "itemprop", "http-equiv"))
+        names = map(element.attrs.get, ("property", "name", "itemprop", "http-equiv"))
         key = next(filter(None, names), "").strip().lower()
-        if key and "content" in attrs:
-            self.meta.setdefault(key, clean_text(attrs["content"], MAX_META_CHARS))
+        if key and "content" in element.attrs:
+            self.meta.setdefault(key, clean_text(element.attrs["content"], MAX_META_CHARS))
 
     def add_heading(self, element: KeptElement) -> None:
         """Add a heading, up to MAX_HEADINGS. In the banner, an `<h1>` may be a logo."""
@@ -309,8 +301,9 @@ class _DocumentBuilder:
         if len(self.found["headings"]) < MAX_HEADINGS:
             self.found["headings"].append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
 
-    def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
+    def add_anchor(self, element: KeptElement) -> None:
         """Add a link if it leads to an address."""
+        attrs = element.attrs
         href = attrs.get("href", "")
         if href:
             label = attrs.get("title", "") or attrs.get("aria-label", "")
@@ -320,14 +313,15 @@ class _DocumentBuilder:
                     clean_text(element.get_text(), MAX_LINK_TEXT_CHARS),
                     element.section,
                     attrs.get("rel", ""),
-                    clean_text(label, MAX_LABEL_CHARS) if label else "",
+                    clean_text(label, MAX_LABEL_CHARS),
                     element.preceding_text,
-                    clean_text(element.image_alt, MAX_LABEL_CHARS) if element.image_alt else "",
+                    clean_text(element.image_alt, MAX_LABEL_CHARS),
                 )
             )
 
-    def add_script(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
+    def add_script(self, element: KeptElement) -> None:
         """Count a script and read it if it is JSON-LD or may redirect."""
+        attrs = element.attrs
         self.script_count += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
             remaining = MAX_JSON_LD_OBJECTS - len(self.found["json_ld"])
@@ -342,16 +336,33 @@ class _DocumentBuilder:
         if source.strip() and len(self.found["script_sources"]) < MAX_SCRIPT_SOURCES:
             self.found["script_sources"].append(source)
 
-    def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
+    def add_frame(self, element: KeptElement) -> None:
         """Add an `<iframe>` or `<frame>`."""
         # The `data-` attributes come from plugins that load frames lazily.
-        values = filter(
-            None, map(attrs.get, ("src", "data-src", "data-lazy-src", "data-litespeed-src"))
-        )
+        names = ("src", "data-src", "data-lazy-src", "data-litespeed-src")
+        values = filter(None, map(element.attrs.get, names))
         sources = (value for value in values if value[:6] not in {"about:", "data:t"})
         source = make_absolute(self.base, next(sources, ""))
         self.found["embeds" if element.name == "iframe" else "frames"].append(source)
         self.add_script_source(source)
+
+
+_ADD_BY_TAG: Mapping[str, Callable[[_DocumentBuilder, KeptElement], None]] = {
+    "a": _DocumentBuilder.add_anchor,
+    "area": _DocumentBuilder.add_anchor,
+    "base": _DocumentBuilder.add_base,
+    "form": _DocumentBuilder.add_form,
+    "frame": _DocumentBuilder.add_frame,
+    "h1": _DocumentBuilder.add_heading,
+    "h2": _DocumentBuilder.add_heading,
+    "iframe": _DocumentBuilder.add_frame,
+    "link": _DocumentBuilder.add_link_tag,
+    "meta": _DocumentBuilder.add_meta,
+    "script": _DocumentBuilder.add_script,
+    "title": _DocumentBuilder.add_title,
+}
+_LISTS_BY_ATTRIBUTE = {"data-href": "embeds", "cite": "quoted_urls"}
+"""The attributes with the address of an embedded profile and of the source of a quotation."""
 
 
 def _build_document(walker: HtmlWalker, url: str) -> Document:
@@ -387,10 +398,9 @@ _DATE_ATTRIBUTES = frozenset({"datetime", "itemprop"})
 _MAIN_SECTIONS = frozenset({"main", "article", "events", "others"})
 
 
-def _read_date_stamp(
-    element: KeptElement, attrs: Mapping[str, str], *, is_after_title: bool
-) -> Iterator[DateStamp]:
+def _read_date_stamp(element: KeptElement, *, is_after_title: bool) -> Iterator[DateStamp]:
     """Yield the date of an element, from an attribute or else from its text."""
+    attrs = element.attrs
     itemprop = attrs.get("itemprop", "")
     if itemprop and "date" not in itemprop.lower() and element.name != "time":
         return
@@ -398,8 +408,8 @@ def _read_date_stamp(
     value = attrs.get("datetime") or attrs.get("content") or attrs.get("title") or text
     if _PUBLISHED_WITH_YEAR.search(text):
         value = text  # SPIP writes the modification time into the attribute
-    pubdate = "pubdate" if "pubdate" in attrs else ""
-    hint = " ".join((itemprop, attrs.get("class", ""), attrs.get("id", ""), pubdate))
+    pubdate = attrs.keys() & {"pubdate"}
+    hint = " ".join((itemprop, attrs.get("class", ""), attrs.get("id", ""), *pubdate))
     if _DIGIT.search(value):
         yield DateStamp(
             clean_text(value, MAX_LABEL_CHARS),

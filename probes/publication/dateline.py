@@ -151,7 +151,7 @@ def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     # In a list of dates, only those in the first texts after the title are the page's own.
     nodes_near_title = set(nodes[:12])
     labelled = _find_labelled_dates(nodes, document)
-    list_hints = find_list_kinds((dated.node.hint, dated.text) for dated in labelled) - {""}
+    list_hints = find_list_kinds(map(attrgetter("node.hint", "text"), labelled)) - {""}
     for dated in labelled:
         is_in_list = dated.node.hint in list_hints
         if not is_in_list or dated.node in nodes_near_title:
@@ -167,13 +167,13 @@ def iter_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def _find_labelled_dates(nodes: list[TextNode], document: Document) -> list[DatedText]:
     """Return the dates in date elements, then those with a label in words."""
-    labelled = filter(attrgetter("is_marked"), _find_dated_texts(nodes, document))
+    labelled = [text for text in _find_dated_texts(nodes, document) if text.is_marked]
     return sorted(labelled, key=attrgetter("is_in_date_element"), reverse=True)
 
 
 def _find_dated_texts(nodes: list[TextNode], document: Document) -> list[DatedText]:
     """Return the short texts with a date outside sidebars, without those that look like events."""
-    dated_texts: list[DatedText] = []
+    dated_texts: list[DatedText | None] = []
     event_kinds: set[tuple[str, ...]] = set()
     modification_dates = find_modification_dates(document)
     for previous_node, node in _pair_with_previous(nodes):
@@ -181,14 +181,13 @@ def _find_dated_texts(nodes: list[TextNode], document: Document) -> list[DatedTe
             continue  # most nodes end here
         if len(node.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(node.text):
             event_kinds.add(node[1:])
-        dated = None
         if node.text not in modification_dates:
-            dated = _parse_dated_text(document, node, previous_node)
-        if dated is not None:
-            dated_texts.append(dated)
+            dated_texts.append(_parse_dated_text(document, node, previous_node))
     # A date without a label in a list of events is one of an event.
     return [
-        dated for dated in dated_texts if dated.is_publication_date or dated.kind not in event_kinds
+        dated
+        for dated in filter(None, dated_texts)
+        if dated.is_publication_date or dated.kind not in event_kinds
     ]
 
 
@@ -199,9 +198,11 @@ def _parse_dated_text(
     leading_date = _LEADING_DATE_PATTERN.match(node.text)
     text = leading_date[1] if leading_date else find_dateline(node.text) or node.text
     text, is_lead = strip_arabic_vowels(text), leading_date is not None
-    if not has_year(text) or not _is_known_language(document, text):
-        return None
-    if is_other_date_element(node.hint):
+    if (
+        not has_year(text)
+        or is_other_date_element(node.hint)
+        or not _is_known_language(document, text)
+    ):
         return None
     label = _get_lead_text(previous_node)
     is_range = is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
@@ -275,10 +276,8 @@ def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
             repeated.append(index)
         if node.tag == "h1" and node.section != "header":
             headings.append(index)
-    titles = list(filter(repeated.__contains__, headings)) or repeated
-    if titles:
-        return max(titles, key=lambda index: len(nodes[index].text))
-    return next(iter(headings), None)
+    titles = [heading for heading in headings if heading in repeated] or repeated or headings[:1]
+    return max(titles, key=lambda index: len(nodes[index].text), default=None)
 
 
 def _get_own_nodes(document: Document) -> list[TextNode]:
@@ -309,8 +308,11 @@ def iter_own_dated_texts(document: Document) -> Iterator[str]:
         if not has_year(node.text) or is_comment or (node.section, node.tag) in list_elements:
             continue
         text = strip_modification_date(node.text[:_STORY_MIN_CHARS])
-        is_other = is_other_date_element(node.hint) or is_date_range(text)
-        is_other = is_other or node.text in modification_dates
+        is_other = (
+            node.text in modification_dates
+            or is_other_date_element(node.hint)
+            or is_date_range(text)
+        )
         lead = _get_lead_text(previous_node)
         if text and not is_other and not is_unrelated_date(f"{lead} {text}"):
             yield text

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from heapq import nlargest
 from itertools import chain, pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from statistics import median
 from urllib.parse import unquote, urlsplit
 
@@ -105,7 +105,7 @@ def find_latest_in_sitemap(sitemap: Sitemap, now: datetime) -> Activity | None:
     If all dates are within two days, a program wrote them at once. Many sitemaps give today's date
     for every page.
     """
-    changes = [modified_at for _, modified_at in sitemap.pages if modified_at is not None]
+    changes = filter(None, map(itemgetter(1), sitemap.pages))
     dates = sorted(
         date for date in changes if date.date() < now.date() and is_credible_date(date, now)
     )
@@ -186,14 +186,16 @@ class PageDateFinder:
         return newest or self._guess_page_date(get_markup)
 
     def find_newest_publication(self) -> PublicationResult | None:
-        """Return a home page's newest publication: articles, `<time>`, dates next to titles."""
+        """Return a home page's newest publication: articles, `<time>`, dates next to titles.
+
+        Dates that stand alone count if there are no others. Return None without a date, and for the
+        dates of default posts: a single date, or filler text at each.
+        """
         activities = list(self._iter_dates(_HOME_PAGE_DATE_EXTRACTORS))
         activities = activities or list(self._iter_dates((dateline.iter_standalone_dates,)))
-        days: dict[date, Activity] = {}
-        for activity in activities:
-            days.setdefault(activity.published_at.date(), activity)
-        # The dates of default posts: a single date, or filler text at each.
-        titles = chain(self._document.headings, (anchor.text for anchor in self._document.anchors))
+        # The first one of a day has the best source.
+        days = {_get_day(activity): activity for activity in reversed(activities)}
+        titles = chain(self._document.headings, map(attrgetter("text"), self._document.anchors))
         is_default = len(days) == 1 and any(map(is_default_post, titles))
         if is_default or len(days) <= self._document.text.lower().count("lorem ipsum"):
             return None
@@ -256,17 +258,17 @@ class PageDateFinder:
         In the last hours of a UTC day it is already tomorrow in Rabat and further east.
         """
         first_day, last_day = self._now.date(), (self._now + _MAX_TIMEZONE_OFFSET).date()
-        if not first_day <= activity.published_at.date() <= last_day:
-            return False
-        if PUBLICATION_LABEL.search(text):
+        is_labelled = PUBLICATION_LABEL.search(text) is not None
+        if is_labelled or not first_day <= activity.published_at.date() <= last_day:
             return False
         if activity.source in metadata.SERVED_DATE_META_NAMES:
             return True
         if activity.source == "time":
             stamps = self._document.date_stamps
-            return all(stamp.value != text or stamp.section == "header" for stamp in stamps)
-        articles = (node for node in self._document.text_nodes if node.section == "article")
-        return activity.source == "text" and not any(text in node.text for node in articles)
+            return {stamp.section for stamp in stamps if stamp.value == text} <= {"header"}
+        nodes = self._document.text_nodes
+        article = "\n".join(node.text for node in nodes if node.section == "article")
+        return activity.source == "text" and text not in article
 
 
 def _get_day(activity: Activity) -> date:

@@ -61,7 +61,7 @@ SERVED_DATE_META_NAMES = frozenset(
 
 def find_list_kinds(dates: Iterable[tuple[ElementKind, str]]) -> set[ElementKind]:
     """Return the kinds of element with so many different dates that they list other pages."""
-    counts = Counter(map(itemgetter(0), set(dates)))
+    counts = Counter(kind for kind, _ in set(dates))
     return {kind for kind, count in counts.items() if count >= MIN_LIST_DATES}
 
 
@@ -88,11 +88,16 @@ def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
     return set(map(str.lower, list_schema_types(schema)))
 
 
+def _list_articles(document: Document) -> list[Mapping[str, Any]]:
+    """Return the JSON-LD blocks of articles, also of types that are not known."""
+    blocks = document.json_ld
+    return [schema for schema in blocks if _get_schema_types(schema).isdisjoint(_OTHER_TYPES)]
+
+
 def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the JSON-LD dates of articles. A list of news has a block for each article."""
-    for schema in document.json_ld:
-        if _get_schema_types(schema).isdisjoint(_OTHER_TYPES):
-            yield from _iter_published_dates(schema)
+    for schema in _list_articles(document):
+        yield from _iter_published_dates(schema)
 
 
 def _iter_published_dates(
@@ -110,10 +115,9 @@ def iter_schema_dates(document: Document) -> Iterator[tuple[str, str]]:
     Blocks that all name other pages, with different dates, are a list of news on the page.
     """
     ranked_dates: list[tuple[int, tuple[str, str]]] = []
-    for schema in document.json_ld:
-        if _get_schema_types(schema).isdisjoint(_OTHER_TYPES):
-            rank = _rank_schema_ownership(document, schema)
-            ranked_dates += zip(repeat(rank), _iter_published_dates(schema))
+    for schema in _list_articles(document):
+        rank = _rank_schema_ownership(document, schema)
+        ranked_dates += [(rank, day) for day in _iter_published_dates(schema)]
     ranked_dates.sort(key=itemgetter(0))
     other_dates = {text for rank, (text, _) in ranked_dates if rank == 2}
     is_list_of_news = len(other_dates) == len(ranked_dates) and len(other_dates) != 1
@@ -132,7 +136,7 @@ def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int
     """
     entity = schema.get("mainEntityOfPage")
     names = (entity, as_object(entity).get("@id"), schema.get("url"), schema.get("@id"))
-    urls = [name for name in names if isinstance(name, str) and name.startswith("http")]
+    urls = [name for name in map(str, names) if name.startswith("http")]
     own_segment, *segments = [
         parse_url(url).path.rstrip("/").rpartition("/")[2].lower() for url in (document.url, *urls)
     ]
@@ -152,15 +156,15 @@ def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates of microdata and microformats for publication, unless they are a list."""
-    stamps = [
-        stamp
-        for stamp in _sort_own_stamps(document)
-        if "published" in stamp.hint or "updated" not in stamp.hint
-    ]
+    stamps = list(filter(_is_creation_stamp, _sort_own_stamps(document)))
     for pattern, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
         values = [stamp.value for stamp in stamps if pattern.search(stamp.hint)]
         if len(set(map(_cut_day, values))) <= MIN_LIST_DATES:
             yield from zip(values, repeat(source))
+
+
+def _is_creation_stamp(stamp: DateStamp) -> bool:
+    return "published" in stamp.hint or "updated" not in stamp.hint
 
 
 _cut_day = itemgetter(slice(10))
@@ -212,16 +216,11 @@ def iter_own_time_element_dates(document: Document) -> Iterator[tuple[str, str]]
 
 
 def _find_time_stamps(document: Document) -> list[DateStamp]:
-    stamps = []
-    for stamp in _sort_own_stamps(document):
-        hint = stamp.hint
-        is_time = hint.startswith("time") or "timeago" in hint
-        if is_time and not (_MODIFIED_HINT_PATTERN.search(hint) or is_other_date_element(hint)):
-            stamps.append(stamp)
-    return stamps
+    stamps = [stamp for stamp in _sort_own_stamps(document) if _TIME_HINT_PATTERN.match(stamp.hint)]
+    return [stamp for stamp in stamps if not is_other_date_element(stamp.hint)]
 
 
-_MODIFIED_HINT_PATTERN = re.compile(r"updat|modif|current|today", re.IGNORECASE)
+_TIME_HINT_PATTERN = re.compile(r"(?s)(?!.*(?i:updat|modif|current|today))(?:time|.*timeago)")
 
 
 def find_modification_dates(document: Document) -> set[str]:
@@ -321,15 +320,12 @@ def _iter_spans_before_years(markup: str) -> Iterator[tuple[int, int]]:
 def _is_corroborated(own_texts: Sequence[str], markup: str, day: date) -> bool:
     """Return whether the page shows the day as its own, or marks it as published in its markup."""
     date_pattern = _compile_date_pattern(f"0?{day.day}", f"0?{day.month}", f"{day:%Y}", f"{day:%y}")
-    for text in own_texts:
-        match = date_pattern.search(text)
+    for match in filter(None, map(date_pattern.search, own_texts)):
         # A text may begin with the date or have it after a separator. In the middle of a sentence a
         # date belongs to the story. After "atelier le" it is the workshop's.
-        lead = text[: match.start()] if match else ""
-        is_separated = match and _DATE_LEAD_PATTERN.fullmatch(lead)
-        if is_separated and not names_event(lead[-20:]):
-            return True
-        if match and PUBLICATION_SENTENCE.match(text):
+        lead = match.string[: match.start()]
+        is_separated = _DATE_LEAD_PATTERN.fullmatch(lead) and not names_event(lead[-20:])
+        if is_separated or PUBLICATION_SENTENCE.match(match.string):
             return True
     iso_day_regex = rf"{day:%Y}-?{day:%m}-?{day:%d}"
     return re.search(_DATE_ATTRIBUTE_REGEX + iso_day_regex, markup, re.IGNORECASE) is not None

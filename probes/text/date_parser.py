@@ -181,7 +181,7 @@ _AGO_PATTERNS = (
     ),
     re.compile(rf"(?<![\w.,]){_COUNT_PATTERN} {_UNIT_PATTERN} (?:مضت|مضى|مضي|خلت)(?!\w)"),
 )
-_SHORT_AGO_PATTERN = re.compile(rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
+_SHORT_AGO_PATTERN = re.compile(rf"(?=\d+[a-z]){_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
 """LinkedIn's relative dates: "3w" or "2mo" as the whole text."""
 
 
@@ -197,15 +197,14 @@ def parse_date(text: str, now: datetime) -> ParsedDate | None:
 
 
 def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None:
+    """Return the day of a whole text such as "today", "hier à 10h30" or "3w", else None."""
     if len(folded_text) > STANDALONE_DATE_MAX_CHARS:
         return None
     for days, pattern in ((0, _TODAY_PATTERN), (1, _YESTERDAY_PATTERN)):
         if pattern.fullmatch(folded_text):
             return _subtract_units(now, days, "day")
     match = _SHORT_AGO_PATTERN.fullmatch(folded_text)
-    if match is None or not match["count"].isdigit() or not match["unit"].isascii():
-        return None
-    return _read_ago_date(match, now)
+    return _read_ago_date(match, now) if match else None
 
 
 def iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
@@ -231,15 +230,19 @@ def _read_numeric_date(match: re.Match[str], _now: datetime) -> ParsedDate | Non
 
 
 def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
-    name, second_name = match["month"], match["again"] or match["month"]
-    month = _get_month_number(name)
-    if _get_month_number(second_name) != month:
+    """Read the day, or the month if there is no day. «فاتح» is the first day.
+
+    Return None for an impossible day, for two names of different months, and for a name that is
+    another word elsewhere and follows no day.
+    """
+    months = set(map(_get_month_number, filter(None, match.group("month", "again"))))
+    is_other_word = match["month"] in _AMBIGUOUS_MONTHS and not match["day"]
+    if len(months) > 1 or is_other_word:
         return None
-    if name in _AMBIGUOUS_MONTHS and not match["day"]:
-        return None
+    month = months.pop()
     day = match["day"] or match["after"]
     if day is not None:
-        return _build_timestamp(match, month, int(day) if day.isdigit() else 1)  # «فاتح», the first
+        return _build_timestamp(match, month, int(day) if day.isdigit() else 1)
     return ParsedDate(datetime(int(match["year"]), month, 1, tzinfo=UTC), DatePrecision.MONTH)
 
 
@@ -325,13 +328,11 @@ def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
 
 @lru_cache(maxsize=4_096)  # many pages have the same dates
 def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
-    if _ZERO_YEAR.search(text):
-        return None  # WordPress's empty date
-    for parse in (_parse_iso_date, _parse_mail_date, _parse_written_date):
-        result = parse(text)
-        if result is not None:
-            return result if result[0].year in PLAUSIBLE_YEARS else None
-    return None
+    result = _parse_iso_date(text) or _parse_mail_date(text) or _parse_written_date(text)
+    # WordPress's empty date has the year 0.
+    if result is None or result[0].year not in PLAUSIBLE_YEARS or _ZERO_YEAR.search(text):
+        return None
+    return result
 
 
 def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:
@@ -344,20 +345,27 @@ def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:
 
 def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:
     try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = _to_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
     return moment, DatePrecision.SECOND if ":" in text or len(text) > 10 else DatePrecision.DAY
 
 
+def _to_utc(moment: datetime) -> datetime:
+    """Return a time in UTC. One without a time zone is in UTC. Raises OverflowError."""
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
 def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:
+    moment = parse_mail_date(text)
+    return (moment, DatePrecision.SECOND) if moment else None
+
+
+def parse_mail_date(text: str) -> datetime | None:
+    """Return a time of RFC 822 or HTTP in UTC, or None."""
     if text.upper() == text.lower():
         return None  # no letters, so no month name
     try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC), DatePrecision.SECOND
+        return _to_utc(parsedate_to_datetime(text))
     except (ValueError, TypeError, OverflowError, IndexError):
         return None

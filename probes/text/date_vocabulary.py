@@ -254,10 +254,14 @@ _PART_SEPARATOR = re.compile(
 
 
 def _is_dateline(part: str) -> bool:
+    """Return True if a text is only a date, or only a place and a date.
+
+    The name of a news agency, and the words before the date of a press release, do not count.
+    """
     text = _PRESS_RELEASE_PREFIX.sub("", _NEWS_AGENCY.sub("", part), count=1)
     if is_date_only(text):
         return True
-    place = _LETTER_DATELINE.match(text) or _PLACE_PREFIX.match(text)
+    place = _PLACE_BEFORE_DATE.match(text)
     if place is None or _NOT_A_PLACE.search(place[0]):
         return False
     return is_date_only(text[place.end() :])
@@ -294,10 +298,10 @@ _PLACE_NAME = (  # up to four words; two in Arabic, which has no capitals
     rf"|sur)[ -])?{_CAPITALIZED_WORD}){{0,3}}"
     r"|[ء-ي]+(?: [ء-ي]+)?)"
 )
-_LETTER_DATELINE = re.compile(
+_PLACE_BEFORE_DATE = re.compile(
     rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{0,2}}{_PLACE_NAME}\s?[,،]?\s?\b(?:le|den|a|em|في)\b\s?:?\s?"
+    rf"|\W*(?:{_PLACE_NAME}\s?[,،]\s?){{1,2}}"
 )
-_PLACE_PREFIX = re.compile(rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{1,2}}")
 
 
 _EVENT_WORD = re.compile(

@@ -100,8 +100,8 @@ def _count_letters_by_script(text: str) -> Counter[str]:
 
 
 def _detect_arabic_script_language(words: list[str], min_matches: int) -> str:
-    persian = sum(map(_PERSIAN_STOP_WORDS.__contains__, words))
-    urdu = sum(map(_URDU_STOP_WORDS.__contains__, words))
+    persian = sum(word in _PERSIAN_STOP_WORDS for word in words)
+    urdu = sum(word in _URDU_STOP_WORDS for word in words)
     matches = max(persian, urdu)
     if matches * 10 < len(words) or matches < min(min_matches, 3):
         return "ar"
@@ -113,10 +113,9 @@ def _detect_by_stop_words(words: list[str], min_matches: int) -> str:
     counts, votes = Counter(words), Counter[str]()
     for language, stop_words in _STOP_WORDS.items():
         votes[language] = sum(counts[word] for word in stop_words.split())
-    (best, most), (_, next_most) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
-    min_votes = max(min(min_matches, 6), len(words) / 25)
-    is_distinct = most * 3 >= next_most * 4
-    return best if most >= min_votes and is_distinct else ""
+    (best, most), (_, next_most) = votes.most_common(2)
+    min_votes = max(min(min_matches, 6), len(words) / 25, next_most * 4 / 3)
+    return best if most >= min_votes else ""
 
 
 MAX_FOLDED_CHARS = 200_000

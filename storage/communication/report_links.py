@@ -3,23 +3,24 @@
 Only hashes of the tokens of links are stored.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement
-from sqlmodel import Session, col, delete, func, select, update
+from sqlalchemy import ColumnElement, exists
+from sqlalchemy.orm import aliased
+from sqlmodel import col, delete, func, select, update
 
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.errors import StoreError
 from storage.models.audit import Gap
-from storage.models.users import ReplyOutcome, ReportLinkState
+from storage.models.users import FollowUpKind, ReplyOutcome, ReportLinkState
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink
-from storage.tables.core import ASSOCIATION
+from storage.tables.core import ASSOCIATION, GAP
 from storage.tables.mappers import RegionFilter, build_region_filter
 
 RENEWAL_PERIOD = timedelta(days=14)
@@ -30,27 +31,18 @@ NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 class ReportLinkRepository(Repository):
     """Stores and reads report links."""
 
-    def add(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
-        """Store a report link as `add_all` does, and return it with its id."""
-        self.add_all([link], keep_older=keep_older)
+    def add(self, link: ReportLink) -> ReportLink:
+        """Store a report link, and return it with its id. Older links stay valid."""
+        self.add_all([link])
         return link
 
-    def add_all(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
-        """Store many report links, one per association, in one transaction.
-
-        Return how many older links were revoked: none if `keep_older` is set. Subscriptions that
-        were made through them end.
-        """
-        remaining, revoked_count = iter(links), 0
+    def add_all(self, links: Iterable[ReportLink]) -> None:
+        """Store many report links in one transaction. Older links stay valid."""
+        remaining = iter(links)
         with self._database.begin_write_session() as session:
-            if not keep_older:
-                self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             while batch := list(islice(remaining, BATCH_SIZE)):
-                if not keep_older:
-                    revoked_count += _revoke_older_links(session, batch)
                 session.add_all(batch)
                 session.flush()  # a session holds new objects until then
-        return revoked_count
 
     def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""
@@ -97,6 +89,19 @@ class ReportLinkRepository(Repository):
             revoked_count = session.exec(change).rowcount
             return revoked_count, end_subscriptions_from_links(session, associations, now)
 
+    def revoke_links(self, link_ids: Collection[int], author: str, now: datetime) -> None:
+        """Revoke these links; subscriptions continue."""
+        is_unrevoked = col(ReportLink.id).in_(link_ids), col(ReportLink.revoked_at).is_(None)
+        change = update(ReportLink).where(*is_unrevoked)
+        self._execute(change.values(revoked_at=to_utc(now), revoked_by=sanitize(author)))
+
+    def restore(self, links: Iterable[ReportLink]) -> None:
+        """Let these links end again when they did, because a change of them was taken back."""
+        with self._database.begin_write_session() as session:
+            for link in links:
+                stored = session.get_one(ReportLink, link.id)
+                stored.expires_at, stored.revoked_at = link.expires_at, link.revoked_at
+
     def extend(self, association: str | None, expires_at: datetime, now: datetime) -> int:
         """Extend the active links of an association to a later time. Return how many.
 
@@ -129,22 +134,6 @@ def _build_conditions(
         yield is_unexpired if state is ReportLinkState.ACTIVE else ~is_unexpired
 
 
-def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> int:
-    """Revoke the active links of the associations that get newer ones. Return how many.
-
-    Subscriptions that were made through older links end too. The newer links all have the same
-    author and time.
-    """
-    created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
-    associations = list(map(attrgetter("association"), newer_links))
-    is_active = _build_conditions(None, ReportLinkState.ACTIVE, created_at)
-    change = update(ReportLink).where(col(ReportLink.association).in_(associations), *is_active)
-    change = change.values(revoked_at=to_utc(created_at), revoked_by=sanitize(created_by))
-    revoked_count = session.exec(change).rowcount
-    end_subscriptions_from_links(session, associations, created_at)
-    return revoked_count
-
-
 class ReplyRepository(Repository):
     """Stores and reads the replies of associations."""
 
@@ -160,8 +149,7 @@ class ReplyRepository(Repository):
             # two requests for the same association wait for each other
             session.exec(owner.with_for_update())
             reply = choose(list(session.exec(query)))
-            if reply.id is None:
-                session.add(reply)
+            session.add(reply)
         return reply
 
     def get(self, reply_id: int) -> Reply | None:
@@ -286,33 +274,40 @@ class FollowUpRepository(Repository):
                 logs[follow_up.association] = (*logs.get(follow_up.association, ()), follow_up)
         return logs
 
-    def list_promises(
-        self,
-        due_by: date,
-        *,
-        due_from: date | None = None,
-        limit: int = 50,
-        regions: RegionFilter = None,
+    def list_open_promises(
+        self, due_from: date, *, limit: int = 50, regions: RegionFilter = None
     ) -> list[FollowUp]:
-        """Return the entries that are due from `due_from` until `due_by`, the earliest first."""
-        query = select(FollowUp).where(*_are_due(due_by, due_from, regions))
+        """Return the open promises that are due from a day on, the earliest first."""
+        query = select(FollowUp).where(*_are_open(due_from, regions))
         query = query.order_by(col(FollowUp.due_date), col(FollowUp.id)).limit(limit)
         return self._fetch_all(query)
 
-    def count_promises(
-        self, due_by: date, *, due_from: date | None = None, regions: RegionFilter = None
-    ) -> int:
-        """Return the number of entries that are due from `due_from` until `due_by`."""
-        query = select(func.count(col(FollowUp.id))).where(*_are_due(due_by, due_from, regions))
+    def count_open_promises(self, due_from: date, *, regions: RegionFilter = None) -> int:
+        """Return the number of open promises that are due from a day on."""
+        query = select(func.count(col(FollowUp.id))).where(*_are_open(due_from, regions))
         return self._fetch_first(query) or 0
 
 
-def _are_due(
-    due_by: date, due_from: date | None, regions: RegionFilter
-) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of the entries that are due in a period, in these regions."""
-    due_date: Any = FollowUp.due_date
-    yield due_date <= due_by
-    if due_from is not None:
-        yield due_date >= due_from
-    yield from build_region_filter(FollowUp.association, regions)
+def _are_open(due_from: date, regions: RegionFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the open promises that are due from a day on, in these regions.
+
+    A promise ends when its gap is closed, when the association says that it is fixed, or with a
+    later promise about the same.
+    """
+    later: Any = aliased(FollowUp)
+    promise: Any = FollowUp
+    yield promise.due_date >= due_from
+    yield from build_region_filter(promise.association, regions)
+    is_same = (later.channel == promise.channel) & later.code.is_not_distinct_from(promise.code)
+    yield ~exists().where(
+        later.association == promise.association,
+        later.id > promise.id,
+        (later.kind == FollowUpKind.FIXED) | (later.due_date.is_not(None) & is_same),
+    )
+    has_gap = exists().where(
+        GAP.c.association == promise.association,
+        GAP.c.channel == promise.channel,
+        GAP.c.code == promise.code,
+        GAP.c.is_visible,
+    )
+    yield promise.code.is_(None) | has_gap

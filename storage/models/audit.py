@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from datetime import date, datetime
@@ -44,19 +45,23 @@ def compute_gap_rank(kind: GapKind, severity: str) -> int:
     return GAP_KINDS.index(kind) * len(SEVERITIES) + SEVERITIES.index(severity)
 
 
+LINKS_COLUMN = "links"
+"""Column for links of any channel, such as "other networks"."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRow:
     """A registered account or link: the typed text, its column, and the account it identifies.
 
-    `id` is None until it is stored. `withdrawn_at` is set when an import no longer lists it. It is
+    `id` is 0 until it is stored. `withdrawn_at` is set when an import no longer lists it. It is
     then kept and reported; only an import with `--prune` removes it.
     """
 
     association: str
     typed_text: str
     identity: Identity
-    column: str = ""
-    id: int | None = None
+    column: str = LINKS_COLUMN
+    id: int = 0
     added_at: datetime | None = None
     withdrawn_at: datetime | None = None
 
@@ -64,6 +69,23 @@ class AccountRow:
     def channel(self) -> str:
         """The channel of the account."""
         return self.identity.channel
+
+    @property
+    def subject(self) -> str:
+        """The text that distinguishes the account on its channel: its key, or what was typed."""
+        return self.identity.key or self.typed_text
+
+
+ARABIC_LETTER = re.compile("[\u0621-\u064a]")
+
+
+def choose_name(language: str, name: str, name_ar: str | None, name_fr: str | None) -> str:
+    """Return the name in a language, or `name` if there is none.
+
+    English takes the French name for one in Arabic letters.
+    """
+    is_latin_wanted = language == "en" and ARABIC_LETTER.search(name)
+    return {"ar": name_ar, "fr": name_fr, "en": is_latin_wanted and name_fr}.get(language) or name
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,7 @@ class Association:
 
     def display_name(self, language: str) -> str:
         """Return the name in a language, or `name` if there is none."""
-        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+        return choose_name(language, self.name, self.name_ar, self.name_fr)
 
 
 CONTACT_METHODS = ("email", "phone")
@@ -122,10 +144,14 @@ RegistryValue = str | tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class AssociationEntry:
-    """An association with its contact: a whole row of the registry's spreadsheet."""
+    """An association with its contact: a whole row of the registry's spreadsheet.
+
+    `withdrawn_at` is when its network stopped following it: it is kept, but not checked.
+    """
 
     association: Association
     contact: Contact = EMPTY_CONTACT
+    withdrawn_at: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -142,6 +168,11 @@ class AssociationEntry:
         owner = self.contact if field_name in CONTACT_FIELDS else self.association
         value: RegistryValue = getattr(owner, field_name)
         return value
+
+    def format_value(self, field_name: str) -> str:
+        """Return the value of a column as a text, several values separated by commas."""
+        value = self.get_value(field_name) or ""
+        return value if isinstance(value, str) else ", ".join(value)
 
     def replace_values(self, values: Mapping[str, RegistryValue]) -> AssociationEntry:
         """Return the entry with other values, given by column."""
@@ -168,7 +199,8 @@ class AuditRunState(StrEnum):
 class AuditRun:
     """One check of every account. `day` is a day in UTC and unique.
 
-    The results of `unreliable_channels` were not evaluated. `report` is the run report.
+    The results of `unreliable_channels` were not evaluated. `report` is the run report. `id` is 0
+    until the run is stored. `resumed_at` is when the last session began, if there were several.
     """
 
     day: date
@@ -177,7 +209,13 @@ class AuditRun:
     finished_at: datetime | None = None
     unreliable_channels: tuple[str, ...] = ()
     report: RunReport = field(default_factory=RunReport)
-    id: int | None = None
+    id: int = 0
+    resumed_at: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """The time of the plan: later changes of the registry and decisions do not count."""
+        return self.resumed_at or self.started_at
 
     @property
     def not_reached_count(self) -> int | None:
@@ -225,6 +263,11 @@ class Evidence:
     received_digest: str | None = None
     is_volatile: bool = False
     is_cut: bool = False
+
+    @property
+    def page_url(self) -> str:
+        """Return the URL of the page that was received, after redirects."""
+        return self.final_url or self.url
 
 
 AccountPresence = tuple[str, str, int, int, Presence]
@@ -404,7 +447,7 @@ class Decision:
     code: str | None = None
     value: str | None = None
     withdrawal: DecisionWithdrawal | None = None
-    id: int | None = None
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +459,7 @@ class Proposal:
     first_seen: datetime
     last_seen: datetime
     run_count: int = 1
-    id: int | None = None
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

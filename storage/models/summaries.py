@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Generic, Literal, TypeVar
 
 from probes.models.finding import FactValue, Reason
-from storage.models.audit import Gap
+from storage.models.audit import Gap, choose_name
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -48,7 +48,7 @@ class OpenGap:
     code: str
     channel: str
     severity: str
-    opened_at: datetime | None = None
+    first_seen: datetime | None = None
     subject: str = ""
     params: Mapping[str, FactValue] = field(default_factory=dict)
 
@@ -73,13 +73,8 @@ class ChannelStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelSummary:
-    """An association on one channel.
+    """An association on one channel, and the date of the newest publication of its best account."""
 
-    `coverage_state` is confirmed, unknown, gone, missing or by_choice. `last_activity` is the date
-    of the newest known publication.
-    """
-
-    coverage_state: str
     status: ChannelStatus
     last_activity: date | None = None
 
@@ -111,7 +106,7 @@ class AssociationSummary:
 
     def display_name(self, language: str) -> str:
         """Return the name in a language, or `name` if there is none."""
-        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+        return choose_name(language, self.name, self.name_ar, self.name_fr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +141,7 @@ class ListedGap:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class ResultPage(Generic[T]):
     """A page of a list. `next_cursor` is None on the last page.
 
     `count` is the number of all rows, or a lower bound if it is not `is_exact`.
@@ -157,6 +152,8 @@ class Page(Generic[T]):
     count: int
     is_exact: bool = True
 
-    def convert_rows(self, convert: Callable[[T], S]) -> "Page[S]":
+    def convert_rows(self, convert: Callable[[T], S]) -> "ResultPage[S]":
         """Return the page with other rows."""
-        return Page(tuple(map(convert, self.rows)), self.next_cursor, self.count, self.is_exact)
+        return ResultPage(
+            tuple(map(convert, self.rows)), self.next_cursor, self.count, self.is_exact
+        )

@@ -65,9 +65,14 @@ class ReplyOutcome(StrEnum):
 
 
 class FollowUpKind(StrEnum):
-    """The kind of contact between the network and an association."""
+    """The kind of contact between the network and an association.
+
+    `fixed`: the association says that it has fixed what it was called about.
+    """
 
     CALLED = "called"
+    NO_ANSWER = "no_answer"
+    FIXED = "fixed"
     WROTE = "wrote"
     MET = "met"
     PROMISED = "promised"
@@ -121,7 +126,7 @@ class AuditLogEntry:
     field: str
     before: str | None
     after: str | None
-    id: int | None = None
+    id: int = 0
 
     @property
     def kind(self) -> RegistryChangeKind:

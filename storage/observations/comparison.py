@@ -4,7 +4,8 @@ Two results of an account are equal if their findings and their evidence are, ex
 differ in every run: the bytes of a page, when it was fetched, how long it took, and headers that no
 probe reads. A publication date that was counted back ("6 months ago") is compared by its words and
 by the week, month or year it falls in, and the result by the version of its probe, because another
-version may find more in pages that are not stored. See docs/decisions/0047.
+version may find more in pages that are not stored. See
+docs/decisions/0025-observations-as-narrow-rows.md.
 """
 
 import json

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import date, datetime
 from functools import partial
-from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -404,7 +403,7 @@ def select_newest_domain_checks(account_ids: Any) -> Select[Any]:
 def _add_newest_checks(
     connection: Connection, rows: Sequence[Any]
 ) -> Iterator[tuple[AccountRow, DomainCheck | None]]:
-    query = select_newest_domain_checks(list(map(attrgetter("id"), rows)))
+    query = select_newest_domain_checks([row.id for row in rows])
     checks = {row.account_id: to_domain_check(row) for row in connection.execute(query)}
     for row in rows:
         yield to_account_row(row), checks.get(row.id)

@@ -33,7 +33,7 @@ from storage.models.summaries import (
     NETWORK_GROUP,
     WORD_FACET_PREFIX,
     AssociationSummary,
-    Page,
+    ResultPage,
     SummarySort,
 )
 from storage.models.users import FollowUpKind
@@ -77,7 +77,7 @@ class AssociationSearchRepository(Repository):
         sort: SummarySort = "urgency",
         cursor: str | None = None,
         limit: int = 50,
-    ) -> Page[AssociationSummary]:
+    ) -> ResultPage[AssociationSummary]:
         """Return a page of associations with all these facets.
 
         Each search term, which must be normalized, has to be a prefix of one of their words.
@@ -203,7 +203,7 @@ def load_page(
     limit: int,
     *,
     newest_first: bool = False,
-) -> Page[Any]:
+) -> ResultPage[Any]:
     """Return a page of rows. `order` are selected columns, a unique key together."""
     counted = count_rows(connection, query)
     if key := decode_cursor(cursor, order):
@@ -214,7 +214,7 @@ def load_page(
     next_cursor = None
     if len(rows) > limit:
         next_cursor = encode_cursor([getattr(rows[limit - 1], column.key) for column in order])
-    return Page(tuple(rows[:limit]), next_cursor, *counted)
+    return ResultPage(tuple(rows[:limit]), next_cursor, *counted)
 
 
 def encode_cursor(key: Sequence[Any]) -> str:

@@ -3,9 +3,9 @@
 The transaction that changes an association marks its summary as stale. The transaction of a run's
 conclusions stores its facet counts. Both belong to the read model (see `storage.read_model`).
 
-A run is evaluated with what was known when it started. If the clock is set back, a change could get
-a time before a run that did not know it, and a re-evaluation would reach another result. So a
-change takes effect after the start of every run, whatever the clock says.
+A run is evaluated with what was known when it was planned. If the clock is set back, a change could
+get a time before a run that did not know it, and a re-evaluation would reach another result. So a
+change takes effect after the plan of every run, whatever the clock says.
 """
 
 from collections.abc import Iterable, Mapping
@@ -117,10 +117,9 @@ MIN_TIME_STEP = timedelta(microseconds=1)
 
 
 def compute_effective_time(connection: Connection, now: datetime) -> datetime:
-    """Return the time in UTC, or just after the start of the newest run if that is later."""
-    newest_start: datetime | None = connection.execute(
-        select(func.max(AUDIT_RUN.c.started_at))
-    ).scalar()
-    if newest_start is None:
+    """Return the time in UTC, or just after the plan of the newest run if that is later."""
+    planned_at = func.coalesce(AUDIT_RUN.c.resumed_at, AUDIT_RUN.c.started_at)
+    newest_plan: datetime | None = connection.execute(select(func.max(planned_at))).scalar()
+    if newest_plan is None:
         return to_utc(now)
-    return max(to_utc(now), newest_start + MIN_TIME_STEP)
+    return max(to_utc(now), newest_plan + MIN_TIME_STEP)

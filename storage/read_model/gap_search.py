@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, select, true
 
 from storage.database.connection import Repository
 from storage.models.audit import GAP_KINDS, SEVERITIES, Gap, GapKind, compute_gap_rank
-from storage.models.summaries import AssociationSummary, GapSort, ListedGap, Page
+from storage.models.summaries import AssociationSummary, GapSort, ListedGap, ResultPage
 from storage.read_model.association_search import (
     MAX_COUNT,
     count_rows,
@@ -38,7 +38,7 @@ class GapSearchRepository(Repository):
         sort: GapSort = "kind",
         cursor: str | None = None,
         limit: int = 50,
-    ) -> Page[ListedGap]:
+    ) -> ResultPage[ListedGap]:
         """Return a page of the visible open gaps.
 
         They are sorted by kind, severity and association, or the newest first.
@@ -70,7 +70,7 @@ class GapSearchRepository(Repository):
 
     def list_gap_changes(
         self, since: datetime, change_kind: GapChangeKind = "opened", *, limit: int = 50
-    ) -> Page[ListedGap]:
+    ) -> ResultPage[ListedGap]:
         """Return the first of the gaps that opened, or closed, since a time.
 
         They are sorted by kind and severity, then the newest first. Waived gaps are left out.
@@ -88,7 +88,7 @@ class GapSearchRepository(Repository):
                 newest = of_rank.order_by(time.desc(), GAP.c.id.desc()).limit(limit - len(rows))
                 rows += connection.execute(newest)
         listed = tuple(map(_to_listed_gap, rows))
-        return Page(listed, None, min(total, MAX_COUNT), is_exact=total < MAX_COUNT)
+        return ResultPage(listed, None, min(total, MAX_COUNT), is_exact=total < MAX_COUNT)
 
     def list_gap_histories(
         self, since: datetime | None

@@ -16,8 +16,7 @@ then `is_exact` is False, and there are more.
 Facets: `region:…` (by `auditor.conclusions.summary.get_region_key`), `city:…`, `tag:…`, `level:…`,
 `kind:<kind>`, `kind:<kind>@<channel>` (an open gap of this kind), `no_gaps`, `has_gaps`,
 `not_checked` (nothing is known yet), `gap:<code>`, `gap:<code>@<channel>`,
-`gap_channel:<channel>` (an open gap of the channel), `<channel>:<state>`, `any:<state>`,
-`status:<channel>:<status>`,
+`gap_channel:<channel>` (an open gap of the channel), `status:<channel>:<status>`, `any:<status>`,
 `unchecked:<channel>:<reason>` (why the status is unknown),
 `has_proposals` (a found account has to be confirmed).
 `auditor.conclusions.summary.build_facets` creates them.

@@ -50,11 +50,11 @@ class RegistryRepository(Repository):
         *,
         origin: ChangeOrigin = OPERATOR_ORIGIN,
         is_complete: bool = True,
+        leaving_ids: Collection[str] = (),
         present_columns: Collection[str] | None = None,
         prune: bool = False,
         dry_run: bool = False,
         expected_digest: str | None = None,
-        allow_many_withdrawals: bool = True,
     ) -> ImportChanges:
         """Import a spreadsheet into the registry, in one transaction. Idempotent.
 
@@ -62,13 +62,12 @@ class RegistryRepository(Repository):
         a key). Accounts and associations that are no longer listed are withdrawn. With `prune` they
         are removed together with all their observations. An account with a `claim` decision stays
         until that is withdrawn. An incomplete spreadsheet (`is_complete=False`) does not change
-        associations that it does not list. If only `present_columns` exist, the stored values and
-        accounts of other columns stay. An association that is given without its entry has no
-        contact.
+        associations that it does not list, except `leaving_ids`. If only `present_columns` exist,
+        the stored values and accounts of other columns stay. An association that is given without
+        its entry has no contact.
 
         Return the changes; new accounts in them have no id yet. Nothing is changed with `dry_run`,
-        if the digest of the changes is not `expected_digest`, or if many associations leave
-        (`ImportChanges.has_many_withdrawals`) without `allow_many_withdrawals`.
+        or if the digest of the changes is not `expected_digest`.
         """
         begin = self._database.begin_read if dry_run else self._database.begin_write
         with begin() as connection:
@@ -78,18 +77,32 @@ class RegistryRepository(Repository):
                 accounts,
                 present_columns=present_columns,
                 is_complete=is_complete,
+                leaving_ids=leaving_ids,
                 prune=prune,
             )
             changed_at = consistency.compute_effective_time(connection, now)
             changes = comparison.build_changes(sanitize(origin), changed_at)
             is_unexpected = expected_digest is not None and expected_digest != changes.digest
-            is_refused = changes.has_many_withdrawals and not allow_many_withdrawals
-            if dry_run or is_unexpected or is_refused:
+            if dry_run or is_unexpected:
                 return changes
             apply_comparison(connection, comparison, changed_at)
             audit_log.append_audit_log(connection, changes.log_entries)
             consistency.mark_stale(self._database, connection, changes.affected_associations)
         return changes
+
+    def withdraw_association(
+        self, association: str, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
+    ) -> None:
+        """Stop following an association: it is kept with its results, but not checked."""
+        self.save_registry((), (), now, origin=origin, is_complete=False, leaving_ids=[association])
+
+    def restore_association(
+        self, entry: AssociationEntry, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
+    ) -> None:
+        """Follow a withdrawn association again, with the accounts that were withdrawn with it."""
+        accounts = self.list_accounts(entry.id, include_withdrawn=True)
+        own = [row for row in accounts if row.withdrawn_at == entry.withdrawn_at]
+        self.save_registry([entry], own, now, origin=origin, is_complete=False)
 
     def register_account(
         self, account: AccountRow, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
@@ -184,6 +197,12 @@ class RegistryRepository(Repository):
         """Return the entries of the registry in the order of their ids."""
         query = SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.withdrawn_at.is_(None))
         return map(to_association_entry, self._database.stream_rows(query, ASSOCIATION.c.id))
+
+    def list_withdrawn_entries(self) -> list[AssociationEntry]:
+        """Return the entries of the associations that are no longer followed, the newest first."""
+        query = SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.withdrawn_at.is_not(None))
+        query = query.order_by(ASSOCIATION.c.withdrawn_at.desc(), ASSOCIATION.c.id)
+        return self._load_all(query, to_association_entry)
 
     def get_association_entry(self, association: str) -> AssociationEntry | None:
         """Return the entry of this id, also a withdrawn one, or None."""

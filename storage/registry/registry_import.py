@@ -44,9 +44,6 @@ from storage.tables.mappers import (
 NAME_SOURCE_FIELDS = ("name_ar", "name_fr")
 """The fields that a name is taken from if the spreadsheet has no column `name`."""
 
-MAX_WITHDRAWN_SHARE = 0.2
-"""If a larger share of the listed associations leaves at once, the spreadsheet is probably
-incomplete."""
 
 ImportKey = tuple[str, str, str, str]
 """Association, column, channel, and the account's key or typed text."""
@@ -103,8 +100,7 @@ class ImportChanges:
     `accounts_added` and `associations_added` include relisted ones. `log_entries` has every change
     as the audit log stores it; `associations` has the associations they are about.
     `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
-    spreadsheet lacks and for which something is stored. `withdrawal_count` of the `listed_count`
-    associations are withdrawn or pruned.
+    spreadsheet lacks and for which something is stored.
     """
 
     accounts_added: tuple[AccountRow, ...] = ()
@@ -119,16 +115,9 @@ class ImportChanges:
     associations: Mapping[str, Association] = field(default_factory=dict)
     accounts_retained: tuple[AccountRow, ...] = ()
     missing_columns: tuple[str, ...] = ()
-    listed_count: int = 0
-    withdrawal_count: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.affected_associations or self.log_entries)
-
-    @property
-    def has_many_withdrawals(self) -> bool:
-        """True if so many associations leave that the spreadsheet has probably lost lines."""
-        return self.withdrawal_count > MAX_WITHDRAWN_SHARE * self.listed_count
 
     @property
     def affected_associations(self) -> set[str]:
@@ -194,8 +183,6 @@ class RegistryComparison:
             log_entries=tuple(log_entries),
             accounts_retained=self.retained_accounts,
             missing_columns=self.missing_columns,
-            listed_count=len(self.stored_entries) - len(self.withdrawn_ids),
-            withdrawal_count=len(set(unlisted_ids).difference(self.withdrawn_ids)),
         )
         current = {**self.stored_entries, **entries.new, **entries.relisted, **entries.changed}
         affected_ids = changes.affected_associations & current.keys()
@@ -237,13 +224,9 @@ def list_changed_fields(
 ) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield the fields that differ between two registry entries, each with both values as text."""
     for name in REGISTRY_FIELDS:
-        old, new = before.get_value(name), after.get_value(name)
+        old, new = before.format_value(name), after.format_value(name)
         if old != new:
-            yield name, _join_values(old), _join_values(new)
-
-
-def _join_values(value: str | tuple[str, ...] | None) -> str | None:
-    return (", ".join(value) or None) if isinstance(value, tuple) else value
+            yield name, old or None, new or None
 
 
 SELECT_CLAIMED_IDS = (
@@ -261,15 +244,15 @@ def compare_with_registry(
     *,
     present_columns: Collection[str] | None,
     is_complete: bool,
+    leaving_ids: Collection[str] = (),
     prune: bool,
 ) -> RegistryComparison:
     """Compare a spreadsheet with the registry. See `RegistryRepository.save_registry`.
 
-    If an account is listed twice in one column, the first counts. An empty cell means that there is
-    no value.
+    If an account is listed twice in one column, the first counts. An empty cell has no value.
     """
     given_entries, given_accounts = _index_spreadsheet(associations, accounts)
-    selected_ids = None if is_complete else list(given_entries)
+    selected_ids = None if is_complete else [*given_entries, *leaving_ids]
     stored_entries, withdrawn_ids, stored_accounts = _load_stored(connection, selected_ids)
     withdrawn_keys = {key for key, row in stored_accounts.items() if row.withdrawn_at}
     given_keys = {key for key, row in stored_accounts.items() if row.association in given_entries}
@@ -414,19 +397,14 @@ def _remove_unlisted(
 
 
 def _build_import_key(account: AccountRow) -> ImportKey:
-    return (
-        account.association,
-        account.column,
-        account.channel,
-        account.identity.key or account.typed_text,
-    )
+    return (account.association, account.column, account.channel, account.subject)
 
 
 def _strip_stored_fields(account: AccountRow) -> AccountRow:
     """Return the account without its id and times, as a spreadsheet lists it."""
-    if (account.id, account.added_at, account.withdrawn_at) == (None, None, None):
+    if (account.id, account.added_at, account.withdrawn_at) == (0, None, None):
         return account
-    return replace(account, id=None, added_at=None, withdrawn_at=None)
+    return replace(account, id=0, added_at=None, withdrawn_at=None)
 
 
 def build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, literal, select, update
+from sqlalchemy import Connection, Select, case, delete, func, literal, select, update
 
 from storage.database.connection import Repository
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
@@ -37,6 +37,8 @@ class AuditRunRepository(Repository):
     def begin_or_resume(self, day: date, now: datetime) -> AuditRun:
         """Start the run of this UTC day, or resume it. Its state is then `running`.
 
+        Unless it is evaluated, a resumed run is planned again, so it is as of `now`.
+
         Raises RunAlreadyDoneError if it is done. Raises LaterRunDoneError if the run of a later day
         is evaluated: runs must be evaluated in the order of their days, as a re-evaluation does,
         even if the clock was set back.
@@ -58,8 +60,13 @@ class AuditRunRepository(Repository):
                     "again tomorrow",
                 )
             if run is not None:
+                resumed_at = case((IS_EVALUATED, AUDIT_RUN.c.resumed_at), else_=to_utc(now))
                 return _update_run(
-                    connection, run.id, state=AuditRunState.RUNNING, finished_at=None
+                    connection,
+                    run.id,
+                    state=AuditRunState.RUNNING,
+                    resumed_at=resumed_at,
+                    finished_at=None,
                 )
             values = {"day": day, "state": AuditRunState.RUNNING, "started_at": to_utc(now)}
             insert = AUDIT_RUN.insert().values(**values, unreliable_channels=(), report={})
@@ -272,6 +279,6 @@ def _select_evaluated_runs() -> Select[Any]:
     return select(AUDIT_RUN).where(IS_EVALUATED)
 
 
-def _update_run(connection: Connection, run_id: int | None, **values: Any) -> AuditRun:
+def _update_run(connection: Connection, run_id: int, **values: Any) -> AuditRun:
     change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id).values(**sanitize(values))
     return to_audit_run(connection.execute(change.returning(AUDIT_RUN)).one())

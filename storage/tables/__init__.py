@@ -1,4 +1,5 @@
 """The database tables as SQLModel classes, and functions that turn rows into models.
 
-Only `storage` uses them; other packages see `storage.models`. Start with `storage.tables.core`.
+Other packages use the rows of `users` and `communication` as they are, and `storage.models` for the
+rest. Start with `storage.tables.core`.
 """

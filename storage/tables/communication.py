@@ -31,7 +31,7 @@ class ReportLink(StoredModel, table=True):
 
     __tablename__: ClassVar[Any] = "report_link"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     association: str = Field(
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
@@ -66,7 +66,7 @@ class Reply(StoredModel, table=True):
     __tablename__: ClassVar[Any] = "reply"
     __table_args__ = (Index(None, "outcome", "id"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     association: str = Field(
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
@@ -120,7 +120,7 @@ class FollowUp(StoredModel, table=True):
 
     __tablename__: ClassVar[Any] = "follow_up"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     association: str = Field(
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )

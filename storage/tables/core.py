@@ -37,7 +37,7 @@ from storage.models.audit import AccountStatus, AuditRunState, DecisionKind
 
 
 class StoredModel(SQLModel):
-    """Base of all tables.
+    """Base of all tables. The database gives a row its `id` when it is stored.
 
     SQLModel does not validate tables, so the validators of their fields are not built. That saves a
     tenth of the time that loading the storage takes (0.09 of 0.85 s CPU, 2026-11).
@@ -177,6 +177,12 @@ ASSOCIATION = Table(
     Column("tags", JsonTupleType, nullable=False),
     Column("none_by_choice", JsonTupleType, nullable=False),
     Column("withdrawn_at", UTCDateTime),
+    Index(
+        None,
+        "withdrawn_at",
+        sqlite_where=text("withdrawn_at IS NOT NULL"),
+        postgresql_where=text("withdrawn_at IS NOT NULL"),
+    ),
 )
 """An association of the network."""
 
@@ -236,6 +242,7 @@ AUDIT_RUN = Table(
     Column("day", Date, nullable=False, unique=True),
     Column("state", TextEnumType(AuditRunState), nullable=False),
     Column("started_at", UTCDateTime, nullable=False),
+    Column("resumed_at", UTCDateTime),
     Column("finished_at", UTCDateTime),
     Column("unreliable_channels", JsonTupleType, nullable=False),
     Column("report", PLAIN_JSON, nullable=False),

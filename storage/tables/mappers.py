@@ -124,6 +124,7 @@ def to_audit_run(row: Any) -> AuditRun:
         day=row.day,
         state=row.state,
         started_at=row.started_at,
+        resumed_at=row.resumed_at,
         finished_at=row.finished_at,
         unreliable_channels=row.unreliable_channels,
         report=RunReport.model_validate(row.report),
@@ -164,7 +165,7 @@ def to_association(row: Any) -> Association:
 
 def to_association_entry(row: Any) -> AssociationEntry:
     """Return the registry entry of a row of `SELECT_ASSOCIATION_ENTRIES`."""
-    return AssociationEntry(to_association(row), to_contact(row))
+    return AssociationEntry(to_association(row), to_contact(row), row.withdrawn_at)
 
 
 CHECK_TIME_COLUMNS = (CHECK_TIMES.c.checked_at, CHECK_TIMES.c.decided_at)

@@ -40,7 +40,7 @@ class User(StoredModel, table=True):
 
     __tablename__: ClassVar[Any] = "user"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     normalized_name: str = Field(default="", unique=True)
     name: str
     role: Role = enum_column(Role)

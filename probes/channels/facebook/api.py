@@ -53,7 +53,9 @@ _REFUSALS_BY_ERROR_CODE: Mapping[int | None, Reason] = {
     **dict.fromkeys((4, 17, 32, 341, 368, 613, *range(80_000, 80_015)), Reason.RATE_LIMITED),
 }
 _SERVER_ERROR_CODES = frozenset({1, 2})
-_UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
+_UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist(.*)")
+_ALIAS_PATTERN = re.compile(r"\w(?:[^\s,]*[^\s,.])?")
+"""A name in a list with commas, without a full stop at its end."""
 _USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
 _UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
 _NAME_TAKEN_DETAIL = "another page answers under this name"
@@ -80,6 +82,11 @@ def parse_posts_response(page: Page) -> ApiResponse:
 
 
 def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiResponse:
+    """Return the data of the nodes with an id by the requested value, or the error of the response.
+
+    The code of an error says whether it is about the key, the API or single values. Its message
+    lists these values, and the other ones of the batch are not answered.
+    """
     data = parse_json_object(page)
     error = as_object(data.get("error"))
     if page.status >= 400 or "code" in error or "message" in error:  # a page may be named `error`
@@ -125,32 +132,37 @@ def _to_post_times(node: Any) -> dict[str, Any]:
 def _find_faulty_values(
     error: Mapping[str, Any], code: int | None
 ) -> tuple[Reason, list[str]] | None:
-    """Return the reason of an error about single values and the values in its message, or None."""
+    """Return the reason of an error about single values and the values in its message.
+
+    Return None for an error of any other code.
+    """
     message = get_text(error, "message")[:MAX_ERROR_CHARS]
     users = _USER_PROFILE_PATTERN.findall(message)
-    aliases = _UNKNOWN_ALIASES_PATTERN.search(message)
     if code == 803 and users:
         return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
     if code == 803:
-        names = [name.strip(".") for name in re.split(r"[\s,]+", aliases[1] if aliases else "")]
-        return Reason.NOT_FOUND, list(filter(None, names))
+        aliases = "".join(_UNKNOWN_ALIASES_PATTERN.findall(message))
+        return Reason.NOT_FOUND, _ALIAS_PATTERN.findall(aliases)
     if (code, parse_count(error.get("error_subcode"))) == (100, 33):
         return Reason.UNREADABLE, _UNKNOWN_OBJECT_PATTERN.findall(message)
     return None
 
 
 def probe_api(account: Account) -> ProbeGenerator:
-    """Request the page by name or id. If the name does not exist, request its known id."""
+    """Request the page by name or id. If the name does not exist, request its known id.
+
+    A group, a person or a link that names no account is not requested.
+    """
     identity = account.identity
     if identity.kind in (LinkKind.GROUP, LinkKind.PERSON):
         detail = f"Facebook's API covers pages only, not a {identity.kind}"
         return build_unsupported_finding(account, detail)
     kind, _, name = (identity.key or "").partition(":")
     # Facebook ignores full stops in names, so the name is requested as typed.
-    lookup_value = {"id": name, "u": identity.typed_name or name}.get(kind, "")
+    lookup_value = {"id": name, "u": identity.typed_name}.get(kind, "")
     if identity.kind not in ACCOUNT_KINDS or not lookup_value:
         return build_wrong_target_finding(identity)
-    known_id = keep_match(_ID_PATTERN, account.known_id) or None
+    known_id = keep_match(_ID_PATTERN, account.known_id)
     page, response = yield from _request_page(lookup_value)
     page_data = response.items.get(lookup_value.lower())
     if page_data is None:
@@ -166,7 +178,7 @@ def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page,
 
 
 def _resolve_missing_page(
-    account: Account, page: Page, response: ApiResponse, lookup_value: str, known_id: str | None
+    account: Account, page: Page, response: ApiResponse, lookup_value: str, known_id: str
 ) -> ProbeGenerator:
     """Return the finding for a name or id without a page.
 
@@ -174,7 +186,7 @@ def _resolve_missing_page(
     deleted and hidden pages, so then a missing name proves nothing (2026-10).
     """
     reason, detail = _explain_missing_page(page, response, lookup_value)
-    if reason is Reason.NOT_FOUND and known_id not in (None, lookup_value):
+    if reason is Reason.NOT_FOUND and known_id not in ("", lookup_value):
         known_page, response = yield from _request_page(known_id)
         page_data = response.items.get(known_id)
         if page_data is not None:

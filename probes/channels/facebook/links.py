@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from itertools import chain
 from urllib.parse import unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix
@@ -55,17 +56,29 @@ _POST_SEGMENTS = split_words("""
 _TAB_SEGMENTS = _POST_SEGMENTS | split_words(
     "about timeline photos_stream reviews community shop services live mentions followers"
 )
-# Files, and the Graph API's ids of posts: a page's number and the post's.
-_NO_NAME_PATTERN = re.compile(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)|[0-9]{5,20}_[0-9]{5,20}")
+# Facebook's own hosts and sections.
+_OWN_NAMES = HOSTS | {f"www.{host}" for host in HOSTS} | _RESERVED_SEGMENTS
 # Letters A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026). Other
 # characters are old slugs or errors. They are accepted and get the note `suspicious`.
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
 _SLUG_PATTERN = re.compile(r"[\w.\-\u0300-\u036f]{1,100}")
+_NAME_PATTERN = re.compile(
+    rf"""
+    (?=.*[^._-])                 # more than punctuation
+    (?![\0-\x7f]{{51}}[\0-\x7f]*\Z)  # too long
+    (?!.*\.(?:php|html?|aspx?|ico|png|xml|txt)\Z)  # a file
+    (?![0-9]{{5,20}}_[0-9]{{5,20}}\Z)  # the Graph API's id of a post: a page's number and its own
+    (?!(?=.{{5}}\Z){normalize.LOCALE}\Z)  # a language with a country
+    {_SLUG_PATTERN.pattern}
+    """,
+    re.VERBOSE,
+)
+"""A username in lower case."""
 _SLUG_WITH_ID_PATTERN = re.compile(r".*?-([0-9]{10,})")
 _ID_PATTERN = re.compile(r"[0-9]{1,20}")
 # `?id=123/`, `?id=123?ref=x`, but not the first half of `?id=123 456`.
 _LEADING_ID_PATTERN = re.compile(r"([0-9]{1,20})(?!\w| [0-9])")
-_TRAILING_ID_PATTERN = re.compile(r".*-([0-9]{5,20})")
+_TRAILING_ID_PATTERN = re.compile(r"\A.*-([0-9]{5,20})\Z")
 _OTHER_TEXT_PATTERN = re.compile(r"(?i)www\.|(?:facebook|fb)\.com|\d{1,7}\Z")
 """An address with a typing error (`facebook.com.annour`), a count, the end of a phone number."""
 _OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
@@ -85,7 +98,11 @@ _WATCH_SECTIONS = split_words(
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
-    """Return the path without a language, `@` before a name and `.php` after a section."""
+    """Return the path without a language, `@` before a name and `.php` after a section.
+
+    A section is returned in lower case, and a name as it is typed. A lone `@` stays, because it is
+    no start page.
+    """
     segments = drop_prefix(segments, _is_language_prefix)
     if not segments:
         return segments
@@ -136,7 +153,7 @@ def _identify_page(name: str) -> Identity:
 
 
 def _find_id_in_segments(segments: list[str]) -> str:
-    """Return the id from `Name/id`, `City/Name/id`, `Name-id` or `category/Kind/Name-id`.
+    """Return the id from `Name/id`, `City/Name/id`, `Name-id` or `category/Kind/Name-id`, or "".
 
     A name can be a number too (`people/2015/61550000000001`), and so can a post after a tab.
     """
@@ -144,11 +161,8 @@ def _find_id_in_segments(segments: list[str]) -> str:
         segments = segments[2:]
     first, second, third, *_ = [*segments, "", "", ""]
     candidates = [first] if second.lower() in ("", *_TAB_SEGMENTS) else [second, third]
-    for candidate in candidates:
-        if _ID_PATTERN.fullmatch(candidate):
-            return candidate
-    trailing_id = _TRAILING_ID_PATTERN.fullmatch(first)
-    return trailing_id[1] if trailing_id else ""
+    ids = filter(_ID_PATTERN.fullmatch, candidates)
+    return next(chain(ids, _TRAILING_ID_PATTERN.findall(first)), "")
 
 
 def _read_group(link: PlatformLink) -> Identity:
@@ -171,8 +185,12 @@ def _read_share_link(link: PlatformLink) -> Identity:
 
 
 def _read_post(link: PlatformLink) -> Identity | None:
-    """Identify a post and, if the query names it, its owner. Return None for a start page."""
-    if not link.rest and not link.query:
+    """Identify a post and, if the query names it, its owner.
+
+    Without a path and a query, the address is the start page of a section. Return None then. An id
+    of the owner counts only if the query has the id of a post, too.
+    """
+    if not any((link.rest, link.query)):
         return None
     owner = _identify_by_id(link.query.get("id", ""), LinkKind.PROFILE)
     if owner.key is None or {"story_fbid", "fbid", "note_id", "aid"}.isdisjoint(link.query):
@@ -183,7 +201,8 @@ def _read_post(link: PlatformLink) -> Identity | None:
 def _read_owned_post(link: PlatformLink) -> Identity | None:
     """Identify the owner in `/watch/name/id` or `/notes/name/title/id`, or a post.
 
-    `/watch/name` lists the videos of an account, and `/watch/id` is a video.
+    `/watch/name` lists the videos of an account, and `/watch/id` is a video. Return None for the
+    start page of the section.
     """
     is_list = len(link.rest) == 1
     owner = _identify_username(link.second)
@@ -199,21 +218,19 @@ def _read_account(link: PlatformLink) -> Identity:
 
 
 def _identify_username(segment: str) -> Identity:
-    """Identify a first path segment: an id, a slug that ends with an id, or a username."""
+    """Identify a first path segment: an id, a slug that ends with an id, or a username.
+
+    A placeholder and a name with characters that no username has get a note. The names of
+    Facebook's own pages and hosts are invalid.
+    """
     segment = unquote(segment).strip().rstrip(".,;:!)\"'")
-    if segment.isascii() and segment.isdigit():
+    if re.fullmatch("[0-9]+", segment):
         return _identify_by_id(segment, LinkKind.PROFILE)
     slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
         return _identify_by_id(slug[1], LinkKind.PAGE)
     name = segment.lower()
-    is_slug = name.strip("._-") != "" and _SLUG_PATTERN.fullmatch(name) is not None
-    is_too_long = name.isascii() and len(name) > 50
-    # Facebook's own hosts, pages, files, and languages with a country.
-    is_own_name = name.removeprefix("www.") in HOSTS or name in _RESERVED_SEGMENTS
-    is_own_name = is_own_name or _NO_NAME_PATTERN.fullmatch(name) is not None
-    is_locale = len(name) == 5 and normalize.is_locale(name)
-    if not is_slug or is_too_long or is_own_name or is_locale:
+    if name in _OWN_NAMES or not _NAME_PATTERN.fullmatch(name):
         return _INVALID
     key = f"u:{name.replace('.', '')}"
     account = Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}")
@@ -261,7 +278,10 @@ identify = LINKS.identify
 
 
 def identify_bare(text: str) -> Identity:
-    """Identify a username, an id or `pages/Name/123` from the Facebook column."""
+    """Identify a username, an id or `pages/Name/123` from the Facebook column.
+
+    An address with a typing error, a count or the end of a phone number is invalid.
+    """
     text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
     if _PATH_PATTERN.fullmatch(text):
         return LINKS.identify_parts(urlsplit(f"https://www.facebook.com/{text}"))

@@ -30,7 +30,7 @@ from probes.models.finding import Account, Activity
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.parsing.json_data import get_nested
+from probes.parsing.json_data import get_text
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -74,19 +74,25 @@ def parse_profile_page(page: Page) -> PublicProfile:
 
 
 def _find_platform_id(soup: BeautifulSoup, nodes: list[dict[str, Any]]) -> str:
-    """Return the id in the address that opens the app, or in the data of the page."""
-    app_url = _APP_URL_PATTERN.match(get_meta(soup, "al:android:url", "al:ios:url"))
-    if app_url:
-        return app_url[1]
-    for node in nodes:
-        platform_id = get_nested(node, "delegate_page", "id") or node.get("userID")
-        if isinstance(platform_id, str) and platform_id.strip("0").isdecimal():
-            return platform_id
-    return ""
+    """Return the account's id, or "" if the page has none.
+
+    It is in the address that opens the app, or else in the data of the page. Visitors without an
+    account have the id 0.
+    """
+    app_urls = f"{get_meta(soup, 'al:android:url')} {get_meta(soup, 'al:ios:url')}"
+    app_url = _APP_URL_PATTERN.search(app_urls)
+    ids = [get_text(node, "delegate_page", "id") or get_text(node, "userID") for node in nodes]
+    # An id of zeros is that of no account.
+    ids_in_data = filter(re.compile(r"0*[1-9]\d*").fullmatch, ids)
+    return app_url[1] if app_url else next(ids_in_data, "")
 
 
 def _has_account_markers(soup: BeautifulSoup, title: str, nodes: list[dict[str, Any]]) -> bool:
-    """Return whether the page shows an account. A page with contradicting marks does not count."""
+    """Return whether the page shows an account.
+
+    The sharing metadata name it, or the `<title>` does and the data are those of a profile. A page
+    whose title says that there is none does not count, whatever else it contains.
+    """
     if _UNAVAILABLE_PATTERN.search(title):
         return False
     if _is_account_title(get_meta(soup, "og:title")):

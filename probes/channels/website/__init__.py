@@ -63,7 +63,7 @@ _FILE_PATH_PATTERN = re.compile(
 )
 _SEARCH_ENGINE_PATTERN = re.compile(
     r"(?:[\w-]+\.)?(?:google\.[a-z.]{2,6}/(?:search|url)|bing\.com/search|duckduckgo\.com/|"
-    r"search\.yahoo\.com/)"
+    r"search\.yahoo\.com/)[^?]*\?."
 )
 # Networks that are no site of an association and have no channel of their own.
 _SOCIAL_NETWORK_HOSTS = split_words("""
@@ -75,6 +75,9 @@ _SOCIAL_NETWORK_HOSTS = split_words("""
 # Mobile sites and languages. Other subdomains are blogs (`amal.tumblr.com`).
 _NETWORK_SUBDOMAIN_PATTERN = re.compile(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.)")
 _GOOGLE_PLUS_PATTERN = re.compile(r"google\.[a-z.]{2,6}/\+\w")
+_NOTICES = frozenset(Reason) - {Reason.NOT_FOUND}
+_NOTICES_ON_SERVER_ERROR = frozenset({Reason.SUSPENDED})
+"""The absences that the words of a page prove, and those that they prove despite a server error."""
 _UNREAD_REASONS = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.UNREADABLE})
 REQUIRED_CHANNELS = frozenset(STANDARD_CHANNELS) - {NAME}
 """The networks that every association should be on. Only for these another page is requested."""
@@ -83,14 +86,18 @@ UNREAD_CONTACT_FACT = "unread_contact_page"
 
 
 def identify(url: str) -> Identity:
-    """Identify the site in a cleaned address: the host without `www.`, and the path if any."""
+    """Identify the site in a cleaned address: the host without `www.`, and the path if any.
+
+    A search or a file is no site. A profile on a network that has no channel gets the note
+    `social`.
+    """
     parts = normalize.parse_url(url)
     authority = parts.netloc
     if not authority:
         return Identity(NAME, LinkKind.INVALID, url=url)
     host = authority.removeprefix("www.")
     path = UNSTORABLE_CHARACTERS.sub("", unquote(parts.path)).rstrip("/")
-    if parts.query and _SEARCH_ENGINE_PATTERN.match(f"{host}{parts.path}"):
+    if _SEARCH_ENGINE_PATTERN.match(f"{host}{parts.path}?{parts.query}"):
         return Identity(NAME, LinkKind.SEARCH, url=url)
     if _FILE_PATH_PATTERN.search(path):
         return Identity(NAME, LinkKind.FILE, url=url)
@@ -108,7 +115,11 @@ def identify_bare(text: str) -> Identity:  # noqa: ARG001  # required by the pro
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Check a website: the registered page or a variant of its URL, its feeds and its accounts."""
+    """Check a website: the registered page or a variant of its URL, its feeds and its accounts.
+
+    A page without a valid certificate proves nothing. An absence is checked by more requests, and a
+    site in a foreign language is compared with its past, before either is believed.
+    """
     if account.identity.key is None and account.identity.kind is not LinkKind.SHORT_LINK:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = get_registered_url(account.identity, account.typed_text)
@@ -220,13 +231,16 @@ def _confirm_suspicion(
 
 
 def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
-    """Return why the page is not a working website, or None if it is one."""
+    """Return why the page is not a working website, or None if it is one.
+
+    A firewall comes first, then what the page says, then a wall and the status. The words "not
+    found" count only on a page with a success status.
+    """
     if site.is_firewall_page:
         return unknown_finding(page, Reason.BLOCKED)
-    # "Not found" is handled by other checks. On a server error only a suspension notice counts.
     notice = site.absence
-    is_usual_notice = page.status < 500 and notice and notice.reason is not Reason.NOT_FOUND
-    if notice and (is_usual_notice or notice.reason is Reason.SUSPENDED):
+    reasons = _NOTICES_ON_SERVER_ERROR if page.status >= 500 else _NOTICES
+    if notice and notice.reason in reasons:
         return absent_finding(page, notice.reason, detail=notice.proof, facts=notice.facts)
     # A page with a lot of text or with a menu is no wall, whatever its scripts contain.
     may_be_wall = page.status >= 400 or site.is_small_page
@@ -239,7 +253,11 @@ def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
 
 
 def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
-    """Return the finding for an HTTP error that no wall explains."""
+    """Return the finding for an HTTP error that no wall explains.
+
+    Only a missing page is an absence. A home page with a menu that returns 404 is a fault of the
+    site, not a missing one.
+    """
     if page.status >= 500:
         return unknown_finding(page, Reason.SERVER_ERROR)
     if page.status not in MISSING_PAGE_STATUSES:
@@ -252,13 +270,17 @@ def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
 
 
 def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
-    """Return the problem of a page with a success status, or None."""
+    """Return the problem of a page with a success status, or None.
+
+    It leads to another platform, says that there is no site, is for members only, or is neither a
+    page nor a feed.
+    """
     if links_identify.identify_link(page.url).channel != NAME:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     absence, doubt = site.absence, site.verdict
-    has_little_text = site.text_length < MEMBERS_PAGE_MAX_CHARS and not site.has_navigation
-    if has_little_text and site.has_password_form:
+    has_little_text = site.text_length < MEMBERS_PAGE_MAX_CHARS
+    if has_little_text and site.has_password_form and not site.has_navigation:
         doubt = PageVerdict(Reason.LOGIN_WALL, "asks for a password")
     if absence:
         return absent_finding(page, absence.reason, detail=absence.proof, facts=absence.facts)

@@ -48,12 +48,11 @@ def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
     """
     is_missing_host = error.reason is Reason.NO_SUCH_HOST
     twin_url, other_scheme_url = build_www_twin_url(url), _toggle_scheme(url)
-    variants: tuple[str | None, ...] = ()
-    if is_missing_host:
-        variants = (_toggle_www(url),)
-    elif error.reason in (Reason.NETWORK, Reason.TIMEOUT):
-        variants = (other_scheme_url, twin_url)
-    for variant in filter(None, variants):
+    variants_by_reason = {
+        Reason.NO_SUCH_HOST: (_toggle_www(url),),
+        **dict.fromkeys((Reason.NETWORK, Reason.TIMEOUT), (other_scheme_url, twin_url)),
+    }
+    for variant in filter(None, variants_by_reason.get(error.reason, ())):
         try:
             page, site = yield from request_page(
                 variant, analyze_site_page, is_registered_link=True
@@ -64,8 +63,9 @@ def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
             continue
         if not is_missing_host and variant == twin_url and not _is_working_site(page, site):
             continue
-        uses_http = variant == other_scheme_url and page.url.startswith("http:")
-        return page, site, {"https": False} if uses_http and url.startswith("https:") else {}
+        schemes = (urlsplit(url).scheme, urlsplit(page.url).scheme)
+        is_https_closed = variant == other_scheme_url and schemes == ("https", "http")
+        return page, site, {"https": False} if is_https_closed else {}
     raise error
 
 
@@ -290,21 +290,26 @@ def _build_decoy_url(url: str) -> str:
 
 
 def _check_same_content(page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
-    """Return whether the decoy has the same content, or None if that is unknown."""
+    """Return whether the decoy has the same content, or None if that is unknown.
+
+    A refusal or a server error says nothing about the address. Of other statuses, it must have that
+    of the page.
+    """
     try:
         decoy, decoy_site = yield from request_page(_build_decoy_url(page.url), analyze_site_page)
     except FetchError:
         return None
     if decoy.status >= 400 and decoy.status not in MISSING_PAGE_STATUSES:
         return None
-    is_same_content = decoy_site.content_fingerprint == site.content_fingerprint
-    return decoy.status == page.status and is_same_content
+    decoy_content = (decoy.status, decoy_site.content_fingerprint)
+    return decoy_content == (page.status, site.content_fingerprint)
 
 
 def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
     """Return whether the decoy leads to the same home page but an existing inner page does not.
 
-    A site that redirects every first visitor to its home page proves nothing. None means unknown.
+    A site that redirects every first visitor to its home page proves nothing. Return None if the
+    home page links to no inner page, or if one of the two requests fails.
     """
     if not site.inner_page_url:
         return None
@@ -313,7 +318,7 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
         decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
         if decoy.status in (401, 403, 429) or decoy.status >= 500:
             return None
-        if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
+        if (decoy.status, _normalize_landing_url(decoy.url)) != (200, home_url):
             return False
         inner_page, _ = yield from request_page(site.inner_page_url, get_page_status)
     except FetchError:

@@ -5,7 +5,7 @@ A site with a useful feed or list costs at most three requests, any other site f
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from itertools import islice
+from itertools import filterfalse, islice
 from operator import itemgetter
 from urllib.parse import urljoin
 
@@ -53,10 +53,9 @@ def fetch_site_publication(
         sources = _iter_publication_sources(page, site)
         listed, has_list, request_count, is_list_of_day = yield from _search_sources(sources)
         shown, publication = publication, listed or publication
-        if shown and publication and shown.newest.source in ("json-ld", "time"):
+        if shown and listed and shown.newest.source in ("json-ld", "time"):
             # A feed may cover only a part of the site, and the page mark a newer publication.
-            days = [result.newest.published_at.date() for result in (shown, publication)]
-            publication = shown if days[0] > days[1] else publication
+            publication = max(listed, shown, key=lambda result: result.newest.published_at.date())
         has_feed = has_feed or has_list
         depends_on_day |= is_list_of_day
         if publication is None:
@@ -71,22 +70,20 @@ def fetch_site_publication(
         listed, _, _, is_list_of_day = yield from _search_sources(sources)
         publication = listed or publication
         depends_on_day |= is_list_of_day
-    facts: dict[str, FactValue] = {}
-    if has_feed is not None:
-        facts["feed"] = has_feed
-    if publication and publication.rhythm_days is not None:
-        facts["rhythm_days"] = publication.rhythm_days
-    if depends_on_day:
-        facts["depends_on_day"] = True
-    return publication.newest if publication else None, facts
+    newest, rhythm = (publication.newest, publication.rhythm_days) if publication else (None, None)
+    facts = {"feed": has_feed, "rhythm_days": rhythm, "depends_on_day": depends_on_day or None}
+    return newest, {name: value for name, value in facts.items() if value is not None}
 
 
 def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[PublicationSource]:
-    """Yield the announced feeds, then the usual feeds and lists of the publishing system."""
-    urls = [url for url in site.feeds if not _UNRELATED_FEED_PATTERN.search(url)]
-    urls = urls[:MAX_ANNOUNCED_FEEDS]
-    has_source = bool(urls) or site.publication is not None
-    if site.platform or not has_source:
+    """Yield the announced feeds, then the usual feeds and lists of the publishing system.
+
+    The usual feeds of an unknown system are tried only if the page shows no publication and
+    announces no feed.
+    """
+    related = filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds)
+    urls = list(islice(related, MAX_ANNOUNCED_FEEDS))
+    if site.platform or not any((urls, site.publication)):
         urls += build_usual_feed_urls(page.url, site.platform)
     urls.reverse()  # of two spellings of an address, the first one is requested
     unique_feeds = {url.partition("://")[2].removeprefix("www.").rstrip("/"): url for url in urls}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import product
+from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
@@ -20,13 +21,17 @@ from probes.channels.website.site_names import extract_site_name_words, share_di
 from probes.links import domains
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
 from probes.links.identify import identify_link, strip_key_prefix
+from probes.links.normalize import join_url
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, LinkKind
 from probes.parsing.html import MAX_LINK_TEXT_CHARS, Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import get_text, list_property_values
 
-_OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
-"""The sections of a page that belong to its owner."""
-_THIRD_PARTY_PLACES = frozenset({"embed", "comments", "others"})
+_STRENGTHS_BY_PLACE = {
+    **dict.fromkeys(("header", "footer", "nav", "social"), (3, 4)),  # they belong to the owner
+    "embed": (1, 3),
+    **dict.fromkeys(("comments", "others"), (1, 1)),
+}
+"""The strengths of a link in a section of a page, without and with the owner's wording."""
 _NETWORKS = (
     r"facebook|fb|twitter|x|you ?tube|linked ?in|instagram|insta|telegram|tik ?tok|whats ?app"
     r"|(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إاأ]نستا?[غج]رام|تيك ?توك|واتس ?[اآ]ب"
@@ -53,20 +58,33 @@ _ICON_ALT_PATTERN = re.compile(
 )
 """The alternative text of a network's icon, in contrast to another organisation's logo."""
 _TIMELINE_PATTERN = re.compile(
-    r"^(?:tweets (?:by|de|from|von)|posts from|تغريدات)|refer=creator_embed", re.IGNORECASE
+    r"^(?: |tweets (?:by|de|from|von)|posts from|تغريدات)|refer=creator_embed", re.IGNORECASE
 )
-"""The text of an embedded timeline, or TikTok's address of an embedded profile."""
+"""Matches the text and the address of an embedded timeline or TikTok profile.
+
+Before its script has run, a timeline has no text.
+"""
 _ACCOUNT_ADDRESS_PATTERN = re.compile(
     r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin|instagram|tiktok"
     r"|whatsapp)\.com/|(?:t|telegram)\.me/)\S*\s*"
 )
-_DOUBLE_SCHEME_PATTERN = re.compile(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
+_DOUBLE_SCHEME_PATTERN = re.compile(r"\A(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
 # Browsers read an address without a scheme as a page of the same site.
 _MISSING_SCHEME_PATTERN = re.compile(
-    r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
+    r"\Ahttps?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
     r"linkedin|instagram|tiktok|whatsapp)\.com/[^/].*)",
     re.IGNORECASE,
 )
+
+
+_PERSON_TYPE_PATTERN = re.compile(r"(?!.*organization).*person", re.IGNORECASE)
+# Several ids belong to a network. An app's id (`fb:app_id`) is no page.
+_ID_PATTERN = re.compile(r"\A(\d{5,20})\Z")
+_ADDRESSES_BY_META_NAME = {
+    **dict.fromkeys(("twitter:site", "article:publisher", "og:see_also"), r"\1"),
+    **dict.fromkeys(("fb:page_id", "fb:pages"), r"https://www.facebook.com/profile.php?id=\1"),
+}
+"""The metadata that name an account, and the address of one that they name by an id."""
 
 
 class _Clue(NamedTuple):
@@ -84,24 +102,24 @@ def find_owner_accounts(
     """Return the accounts on other channels that the page presents as its owner's.
 
     They are grouped by channel, the strongest clue first. On a contact page, an address in the text
-    is the owner's.
+    is the owner's. Of several clues for one account, the first of the strongest counts.
     """
     strongest: dict[str, dict[str, _Clue]] = {}
     for clue in _iter_clues(document, is_contact_page=is_contact_page):
         clues_by_key = strongest.setdefault(clue.identity.channel, {})
-        key = clue.identity.key or ""
-        if key not in clues_by_key or clues_by_key[key].strength < clue.strength:
-            clues_by_key[key] = clue
+        key = str(clue.identity.key)
+        clues_by_key[key] = max(clues_by_key.get(key, clue), clue, key=attrgetter("strength"))
     site_name_words = extract_site_name_words(document)
     links: list[FoundLink] = []
     for channel, clues_by_key in strongest.items():
-        top_strength = max(clue.strength for clue in clues_by_key.values())
-        for key, clue in sorted(clues_by_key.items(), key=lambda item: -item[1].strength):
+        clues = sorted(clues_by_key.items(), key=lambda item: -item[1].strength)
+        top_strength = clues[0][1].strength
+        for key, clue in clues:
             is_likely = clue.strength == top_strength > 1
             is_possible = clue.strength >= min(3, top_strength)
             has_site_name = is_possible and share_distinctive_word(key, site_name_words)
             if is_likely or has_site_name:
-                address = clue.identity.canonical or ""
+                address = str(clue.identity.canonical)
                 links.append(
                     FoundLink(channel, key, address, clue.source, document.url, clue.snippet)
                 )
@@ -109,14 +127,18 @@ def find_owner_accounts(
 
 
 def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]:
-    """Yield every clue of a page that may be about its owner."""
+    """Yield every clue of a page that may be about its owner.
+
+    They are in structured data, in `<link>` and `<meta>` elements, in widgets and in links, in this
+    order. An account may have several clues.
+    """
     own_host = get_host(document.url)
     for schema in document.json_ld:
         # An organisation on another domain is an author's or a partner's.
-        home = get_host(str(schema.get("url", "")))
-        is_own = not home or domains.is_same_domain(home, own_host)
+        home = get_host(join_url(document.url, str(schema.get("url", ""))))
+        is_own = domains.is_same_domain(home, own_host)
         schema_type = str(schema.get("@type", ""))
-        if "person" in schema_type.lower() and "organization" not in schema_type.lower():
+        if _PERSON_TYPE_PATTERN.match(schema_type):
             continue  # an author's profiles
         strength = 5 if is_own else 1
         for item in list_property_values(schema, "sameAs"):
@@ -124,16 +146,14 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
             name = str(schema.get("name") or schema_type or address)
             yield from _iter_clue(_complete_url(address), strength, "sameAs", name)
     for rel, _, href, _ in document.link_tags:
-        if "me" in rel.split() or rel == "publisher":
+        if not {"me", "publisher"}.isdisjoint(rel.split()):
             yield from _iter_clue(href, 5, "rel=me", href)
     handle = re.sub(r"\A@?(\w{1,15})\Z", r"x.com/\1", document.meta.get("twitter:site", ""))
-    for name, text in {**document.meta, "twitter:site": handle}.items():
-        if name in ("twitter:site", "article:publisher", "og:see_also"):
-            yield from _iter_clue(_complete_url(text), 2, name, text)
-        elif name in ("fb:page_id", "fb:pages") and re.fullmatch(r"\d{5,20}", text):
-            # several ids belong to a network; an app's id (`fb:app_id`) is no page
-            address = f"https://www.facebook.com/profile.php?id={text}"
-            yield from _iter_clue(address, 2, name, text)
+    meta = {**document.meta, "twitter:site": handle}
+    for name, text in meta.items():
+        if name in _ADDRESSES_BY_META_NAME:
+            address = _ID_PATTERN.sub(_ADDRESSES_BY_META_NAME[name], text)
+            yield from _iter_clue(_complete_url(address), 2, name, text)
     for url in document.embeds:
         yield from _iter_clue(resolve_widget_url(url), 3, "embed", url)
     yield from _iter_link_clues(document, own_host, is_contact_page=is_contact_page)
@@ -142,15 +162,18 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
 def _iter_link_clues(
     document: Document, own_host: str, *, is_contact_page: bool
 ) -> Iterator[_Clue]:
+    """Yield the clues of the links to platforms.
+
+    Their source is the section of the page, `rel=me`, or `link` for the text of the page. An
+    address that was pasted after another one, or typed without a scheme, is repaired.
+    """
     for anchor in document.anchors:
-        repaired = _DOUBLE_SCHEME_PATTERN.match(anchor.url)
-        if get_host(anchor.url) == own_host:
-            repaired = _MISSING_SCHEME_PATTERN.match(anchor.url)
-        url = f"https://{repaired[1]}" if repaired else anchor.url
+        is_own_page = get_host(anchor.url) == own_host
+        pattern = _MISSING_SCHEME_PATTERN if is_own_page else _DOUBLE_SCHEME_PATTERN
+        url = pattern.sub(r"https://\1", anchor.url)
         if url[:4].lower() == "http" and find_channel_by_url(url) != WEBSITE_CHANNEL:
             strength = _rate_link(anchor, is_contact_page=is_contact_page)
-            is_place = anchor.section in _OWNER_PLACES | _THIRD_PARTY_PLACES
-            source = anchor.section if is_place else "link"
+            source = anchor.section if anchor.section in _STRENGTHS_BY_PLACE else "link"
             label = anchor.text or anchor.label or anchor.image_alt or url
             yield from _iter_clue(url, strength, "rel=me" if strength == 5 else source, label)
 
@@ -164,62 +187,66 @@ def _complete_url(url: str) -> str:
 
 
 def resolve_widget_url(widget_url: str) -> str:
-    """Return the account that a widget shows, or "".
+    """Return the address of the account that a widget shows.
 
-    Widgets are Facebook's page plugin, a channel's uploads, a subscribe button or a timeline.
+    Widgets are Facebook's page plugin, a channel's uploads, a subscribe button or a timeline. Any
+    other address is returned unchanged, except that a YouTube video leads to no account.
     """
     address, _, query_text = widget_url.partition("?")
     query = dict(reversed(parse_qsl(query_text)))  # the first value of each name
     if re.search(r"facebook\.com/(?:plugins|connect)/", address):
-        return query.get("href") or f"https://www.facebook.com/profile.php?id={query.get('id', '')}"
+        return query.get("href", f"https://www.facebook.com/profile.php?id={query.get('id', '')}")
     if "/timeline-profile/screen-name/" in address:
         return f"https://x.com/{address.rpartition('/')[2]}"
     if "youtube" not in get_host(address):
         return widget_url
-    channel = query.get("channelid") or query.get("channel", "")
+    channel = query.get("channelid", query.get("channel", ""))
     uploads = re.fullmatch(r"UU([\w-]{22})", query.get("list", ""))
     if uploads:
         channel = f"UC{uploads[1]}"
     section = "channel" if channel.startswith("UC") else "user"
-    return f"https://www.youtube.com/{section}/{channel}" if channel else ""
+    return f"https://www.youtube.com/{section}/{channel}"
 
 
 def _rate_link(anchor: Anchor, *, is_contact_page: bool) -> int:
-    """Return how strongly a link points to the owner's account."""
+    """Return how strongly a link points to the owner's account.
+
+    In the text of a page, only the wording of a link shows whether it is the owner's. An embedded
+    timeline is the owner's, an embedded post is not.
+    """
     if "me" in anchor.rel.split():
         return 5
-    if anchor.section in _THIRD_PARTY_PLACES:
-        # Before its script has run, an embedded timeline has no text.
-        is_timeline = not anchor.text or _TIMELINE_PATTERN.search(f"{anchor.text} {anchor.url}")
-        return 3 if anchor.section == "embed" and is_timeline else 1
-    has_owner_wording = _has_owner_wording(anchor, is_contact_page=is_contact_page)
-    if anchor.section in _OWNER_PLACES:
-        return 4 if has_owner_wording else 3
-    return 3 if has_owner_wording else 1
+    if anchor.section == "embed":
+        is_owners = _TIMELINE_PATTERN.search(f"{anchor.text} {anchor.url}") is not None
+    else:
+        is_owners = _has_owner_wording(anchor, is_contact_page=is_contact_page)
+    return _STRENGTHS_BY_PLACE.get(anchor.section, (1, 3))[is_owners]
 
 
 def _has_owner_wording(anchor: Anchor, *, is_contact_page: bool) -> bool:
     """Return whether a link is worded as one to the owner's account.
 
-    It invites to follow, names its network, is an icon, or is an address that the owner gives.
+    It invites to follow, names its network, is an icon, or is an address that the owner gives. An
+    address is given on a contact page, or after the name of its network.
     """
-    label = f"{anchor.text} {anchor.label or anchor.image_alt}"
-    if _FOLLOW_US_PATTERN.search(label) or _NETWORK_NAME_PATTERN.fullmatch(anchor.text):
-        return True
+    invites = _FOLLOW_US_PATTERN.search(f"{anchor.text} {anchor.label or anchor.image_alt}")
     if not anchor.text:
-        return bool(anchor.label) or _ICON_ALT_PATTERN.search(anchor.image_alt) is not None
-    if not _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text):
-        return False
-    return is_contact_page or _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
+        return bool(invites or anchor.label or _ICON_ALT_PATTERN.search(anchor.image_alt))
+    is_given = is_contact_page or _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text)
+    gives_address = is_given and _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text)
+    return bool(invites or gives_address or _NETWORK_NAME_PATTERN.fullmatch(anchor.text))
 
 
 def _iter_clue(url: str, strength: int, source: str, snippet: str) -> Iterator[_Clue]:
-    """Yield the clue that a URL gives, if it leads to an account that can be the owner's."""
+    """Yield the clue that a URL gives, if it leads to an account that can be the owner's.
+
+    In the text of a page, a person's profile is weaker than the strength says.
+    """
     if find_channel_by_url(url) == WEBSITE_CHANNEL:
         return
     identity = _identify_cached(url)
     if (identity.kind, source) == (LinkKind.PERSON, "link"):
-        strength = 1  # in the text, a person's profile is not the association's
+        strength = 1
     if may_be_owner_account(identity):
         yield _Clue(identity, strength, source, clean_text(snippet, MAX_LINK_TEXT_CHARS))
 
@@ -231,13 +258,16 @@ _identify_cached = lru_cache(maxsize=1024)(identify_link)
 def may_be_owner_account(identity: Identity) -> bool:
     """Return True if a link can be an account of a page's owner: no site, vendor, post or button.
 
-    A LinkedIn group is a forum for members, not an organisation's page.
+    A LinkedIn group is a forum for members, not an organisation's page. An account with the name of
+    a vendor, such as that of a theme, is the vendor's.
     """
     key = identity.key or ""
-    is_account = identity.channel != WEBSITE_CHANNEL and identity.kind in ACCOUNT_KINDS
-    if not (is_account and key) or identity.note == "placeholder" or key.startswith("groups/"):
-        return False
-    return _remove_separators(strip_key_prefix(key)) not in load_ignored_names()
+    is_account = (
+        key != "" and identity.channel != WEBSITE_CHANNEL and identity.kind in ACCOUNT_KINDS
+    )
+    is_excluded = identity.note == "placeholder" or key.startswith("groups/")
+    name = _remove_separators(strip_key_prefix(key))
+    return is_account and not is_excluded and name not in load_ignored_names()
 
 
 @cache
@@ -267,7 +297,7 @@ _NON_PAGE_URL_PATTERN = re.compile(
 
 
 def find_contact_url(document: Document) -> str:
-    """Return the site's contact page, else its about page, else "".
+    """Return the address of the site's contact page, else of its about page, else "".
 
     A short link text counts, or the address of a link without text. A headline with the word is no
     entry of a menu.

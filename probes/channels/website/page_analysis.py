@@ -99,6 +99,11 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
 
 
 def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
+    """Return the analysis of a page of HTML.
+
+    A page that is no working site has only the parts that decide this. What visitors wrote is left
+    out if the page seems to be none because of it.
+    """
     document = html.parse_html(markup, page.url)
     site = _classify_document(document, page)
     own_body = strip_page(page) if site.verdict else None
@@ -116,7 +121,7 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
     facts = _build_page_facts(document, page)
     # The owner's analytics or advertising id survives a redesign.
     head = markup[:100_000]
-    has_prefix = any(map(head.__contains__, ("UA-", "G-", "GTM-", "ca-pub-")))
+    has_prefix = any(prefix in head for prefix in ("UA-", "G-", "GTM-", "ca-pub-"))
     tracking_id = _TRACKING_ID_PATTERN.search(head) if has_prefix else None
     if newest_posts:
         facts[post_numbers.LINKED_POSTS_FACT] = post_numbers.format_linked_posts(newest_posts)
@@ -215,13 +220,15 @@ _TRACKING_ID_PATTERN = re.compile(
 
 
 def _find_inner_page_url(document: html.Document) -> str:
-    """Return one ordinary page of the same site that the home page links to, or ""."""
+    """Return one ordinary page of the same site that the home page links to, or "".
+
+    Searches, feeds, files and sign-in pages are not ordinary.
+    """
     own_host = domains.normalize_host(html.get_host(document.url))
     for anchor in document.anchors:
         url = anchor.url.partition("#")[0]
-        if is_home_page_url(url) or _NON_PAGE_URL_PATTERN.search(url):
-            continue
-        if domains.normalize_host(html.get_host(url)) == own_host:
+        is_ordinary = not (is_home_page_url(url) or _NON_PAGE_URL_PATTERN.search(url))
+        if is_ordinary and domains.normalize_host(html.get_host(url)) == own_host:
             return url
     return ""
 
@@ -238,21 +245,24 @@ MAX_FEEDS = 4
 
 
 def _list_feeds(document: html.Document) -> tuple[str, ...]:
-    """Return the feeds that a page announces, then those that it links to."""
-    urls: dict[str, None] = {}
-    for rel, media_type, href, title in document.link_tags:
-        if "alternate" not in rel.split() or not href.startswith("http"):
-            continue
-        is_comment_feed = _COMMENT_FEED_PATTERN.search(f"{title} {href}") is not None
-        if _FEED_TYPE_PATTERN.search(media_type) and not is_comment_feed:
-            urls[href] = None
+    """Return the feeds that a page announces, then those on its host that it links to.
+
+    Feeds of visitors' comments are left out.
+    """
+    announced = [
+        href
+        for rel, media_type, href, title in document.link_tags
+        if "alternate" in rel.split()
+        and href.startswith("http")
+        and _FEED_TYPE_PATTERN.search(media_type)
+        and not _COMMENT_FEED_PATTERN.search(f"{title} {href}")
+    ]
     own_host = html.get_host(document.url)
-    for anchor in document.anchors:
-        if not _FEED_KEYWORD_PATTERN.search(anchor.url):
-            continue
-        if _FEED_URL_PATTERN.search(anchor.url) and html.get_host(anchor.url) == own_host:
-            urls[anchor.url] = None
-    return tuple(urls)[:MAX_FEEDS]
+    urls = filter(_FEED_KEYWORD_PATTERN.search, [anchor.url for anchor in document.anchors])
+    linked = [
+        url for url in filter(_FEED_URL_PATTERN.search, urls) if html.get_host(url) == own_host
+    ]
+    return tuple(dict.fromkeys([*announced, *linked]))[:MAX_FEEDS]
 
 
 _FEED_TYPE_PATTERN = re.compile(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml")
@@ -312,6 +322,10 @@ MAX_PLATFORM_SEARCH_CHARS = 40_000
 
 
 def _detect_platform(document: html.Document, markup: str, headers: Mapping[str, str]) -> str:
+    """Return the publishing system of a page, or "" for an unknown one.
+
+    A header of the system counts more than the marks in the page, which may link to other sites.
+    """
     if "api.w.org" in headers.get("link", ""):
         return "wordpress"
     if "x-wix-request-id" in headers:
@@ -319,14 +333,14 @@ def _detect_platform(document: html.Document, markup: str, headers: Mapping[str,
     generator = document.meta.get("generator", "")
     text = f"generator {generator} {markup[:MAX_PLATFORM_SEARCH_CHARS]} {document.url}".lower()
     for platform, markers in _PLATFORM_MARKERS:
-        if any(map(text.__contains__, markers)):
+        if any(marker in text for marker in markers):
             return platform
     return ""
 
 
 # Plain words: a regular expression takes ten times as long on the text of all links.
 _CONTACT_WORDS = (
-    *("contact", "nous-joindre", "nous joindre", "kontakt", "contatti", "wa.me"),
+    *("contact", "nous-joindre", "nous joindre", "kontakt", "contatti", "wa.me", "mailto:", "tel:"),
     *("اتصل", "تواصل", "للاتصال"),
 )
 # It begins at the sign: with the name before it, a long text takes 40 times as long.
@@ -361,14 +375,14 @@ def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValu
 
 
 def _has_contact(document: html.Document) -> bool:
+    """Return whether a page links to contact details, or has some in its text.
+
+    A link counts by its address or its words, a text by an email address or a telephone number.
+    """
     link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
-    if (
-        "mailto:" in link_texts
-        or "tel:" in link_texts
-        or any(map(link_texts.lower().__contains__, _CONTACT_WORDS))
-    ):
+    if any(word in link_texts.lower() for word in _CONTACT_WORDS):
         return True
-    has_at_sign = "@" in document.text or "[at]" in document.text or "(at)" in document.text
+    has_at_sign = any(sign in document.text for sign in ("@", "[at]", "(at)"))
     has_email = has_at_sign and _EMAIL_PATTERN.search(document.text) is not None
     return has_email or _TELEPHONE_PATTERN.search(document.text) is not None
 

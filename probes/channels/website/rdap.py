@@ -10,6 +10,7 @@ import re
 from datetime import UTC, date, datetime
 from typing import Any
 
+from probes.channels._api_common import parse_json_object
 from probes.links.domains import encode_domain, find_rdap_service
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
@@ -20,13 +21,14 @@ from probes.models.probe import (
     request_page,
     unknown_finding,
 )
-from probes.parsing.json_data import as_list, as_object, parse_json
+from probes.parsing.json_data import as_list, as_object
 
 LAPSE_STATUSES = ("pending delete", "redemption period", "client hold", "server hold")
 """The statuses of a domain that is lost or switched off (RFC 8056), the most severe first."""
 
 EXPIRY_EVENTS = ("expiration", "registrar expiration")
 """The end of a registration at the registry, and at the registrar (RFC 9083 §10.2.3)."""
+_EXPIRY_FACTS = ("domain_expires_on", "domain_other_expiry")
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 """Registries that hide the date send one outside of these years, such as 0001-01-01."""
 
@@ -62,22 +64,17 @@ def probe_domain(domain: str) -> ProbeGenerator:
 
 def parse_domain_record(page: Page) -> tuple[str, dict[str, FactValue]] | None:
     """Return the name of a domain in ASCII and its facts, or None if the response is no record."""
-    if page.status != 200 or page.truncated:
-        return None
-    data = as_object(parse_json(page.body))
+    data = parse_json_object(page)
     if data.get("objectClassName") != "domain":
         return None
     name = str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")
-    days = sorted(filter(None, map(_parse_expiry, as_list(data.get("events")))))
-    facts: dict[str, FactValue] = {}
-    if days:
-        facts["domain_expires_on"] = days[0].isoformat()
-    if days and days[-1] > days[0]:
-        facts["domain_other_expiry"] = days[-1].isoformat()
+    days = sorted(set(filter(None, map(_parse_expiry, as_list(data.get("events"))))))
+    first_and_last = map(date.isoformat, [*days[:1], *days[1:][-1:]])
+    facts: dict[str, FactValue] = dict(zip(_EXPIRY_FACTS, first_and_last, strict=False))
     # Some registries send EPP's spelling: `clientHold`.
     joined = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", "\n".join(map(str, as_list(data.get("status")))))
     statuses = set(joined.lower().split("\n"))
-    lapse_statuses = ", ".join(filter(statuses.__contains__, LAPSE_STATUSES))
+    lapse_statuses = ", ".join(status for status in LAPSE_STATUSES if status in statuses)
     if lapse_statuses:
         facts["domain_statuses"] = lapse_statuses
     return encode_domain(name), facts

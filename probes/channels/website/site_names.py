@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import product, starmap
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 from probes.links.identify import strip_key_prefix
 from probes.links.normalize import get_host
-from probes.parsing.json_data import list_schema_types
+from probes.parsing.json_data import get_text, list_schema_types
 from probes.text.charset import clean_text
 from probes.text.language import fold_text, split_words
 
@@ -42,19 +43,20 @@ def join_site_names(document: Document) -> str:
 
 
 def _iter_site_names(document: Document) -> Iterator[str]:
+    """Yield the names that a page gives its site, the most reliable first, or "" for a missing one.
+
+    The last ones are texts with a copyright sign, which name the owner.
+    """
     yield document.meta.get("og:site_name", "")
     for schema in document.json_ld:
-        if not any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema))):
-            continue
-        for key in ("name", "legalName", "alternateName"):
-            if isinstance(schema.get(key), str):
-                yield schema[key]
+        if any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema))):
+            yield from map(partial(get_text, schema), ("name", "legalName", "alternateName"))
     yield document.title
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
     text = document.text.lower()
     # Each match contains one of these, so most pages need no search.
-    if any(map(text.__contains__, ("©", "(c)", "copyr", "حقوق"))):
+    if any(sign in text for sign in ("©", "(c)", "copyr", "حقوق")):
         beginnings = (node.text[:MAX_NAME_CHARS] for node in document.text_nodes)
         yield from filter(_COPYRIGHT_PATTERN.search, beginnings)
 
@@ -79,7 +81,7 @@ def extract_name_tokens(text: str) -> frozenset[str]:
 def is_similar_name(name: str, other_name: str) -> bool:
     """Return whether two names share a word, or a word of one contains a word of the other."""
     pairs = product(extract_name_tokens(name), extract_name_tokens(other_name))
-    return any(starmap(_is_shared_word, pairs))
+    return any(_is_shared_word(own, other) for own, other in pairs)
 
 
 # Words of thousands of associations and sites. Sharing one of them proves nothing.
@@ -116,7 +118,7 @@ def share_distinctive_word(
     name = re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
     distinctive_words, frequent_words = site_name_words
     has_distinctive_word = any(_is_shared_word(word, name) for word in distinctive_words)
-    return has_distinctive_word or sum(map(name.__contains__, frequent_words)) > 1
+    return has_distinctive_word or sum(word in name for word in frequent_words) > 1
 
 
 def _is_shared_word(word: str, name: str) -> bool:

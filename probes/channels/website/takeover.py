@@ -44,17 +44,19 @@ def build_site_facts(site: SiteAnalysis) -> dict[str, FactValue]:
 def get_site_history(known_finding: Finding | None) -> SiteHistory | None:
     """Return the site's past from its last decided finding, or None if it was never seen working.
 
-    A finding with `past_…` facts passes on the past that it was compared with.
+    A finding with `past_…` facts passes on the past that it was compared with. The title of any
+    other one gets the name of the site, because either may change alone.
     """
     if known_finding is None:
         return None
-    prefix = "past_" if "past_title" in known_finding.facts else ""
-    if not prefix and known_finding.presence is Presence.ABSENT:
+    facts, site_name = known_finding.facts, known_finding.name or ""
+    if "past_title" in facts:
+        return {name: str(facts.get(f"past_{name}", "")) for name in _HISTORY_FIELDS}
+    if known_finding.presence is Presence.ABSENT:
         return None
-    facts = known_finding.facts
-    history = {name: str(facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS}
-    if not prefix and known_finding.name and known_finding.name not in history["title"]:
-        history["title"] += f" · {known_finding.name}"
+    history = {name: str(facts.get(name, "")) for name in _HISTORY_FIELDS}
+    if site_name not in history["title"]:
+        history["title"] += f" · {site_name}"
     return history
 
 
@@ -69,11 +71,14 @@ def is_foreign_to_history(
 ) -> bool:
     """Return whether the site changed to a foreign language and a title unlike its past.
 
-    The title is compared with the earlier one and with the registered address.
+    The title is compared with the earlier one and with the registered address. A title without a
+    distinctive word, such as "Home", shows no change.
     """
-    if history is None or history["language"] not in language.NETWORK_LANGUAGES:
-        return False
-    if not site.is_foreign_language:
+    if (
+        history is None
+        or history["language"] not in language.NETWORK_LANGUAGES
+        or not site.is_foreign_language
+    ):
         return False
     registered = unquote(account.identity.url or account.identity.canonical or "").replace(".", " ")
     known_names = f"{history['title']} {registered}"
@@ -84,21 +89,25 @@ def is_foreign_to_history(
 def detect_ownership_change(
     history: SiteHistory, page: Page, site: SiteAnalysis, account: Account
 ) -> Finding | None:
-    """Return an absence if a site that is foreign to its past shows one more strong signal."""
+    """Return an absence if a site that is foreign to its past shows one more strong signal.
+
+    Signals are words of spam, a way to another site, hidden links, and another publishing system
+    on a site that shares nothing else with its past. Without any, return None.
+    """
     registered_host = html.get_host(account.identity.url or page.url)
     is_own_domain = domains.is_same_domain(html.get_host(page.url), registered_host)
     # A site of several pages that shares neither tracking id nor name with its past.
     has_same_tracking_id = history["tracking_id"] and history["tracking_id"] == site.tracking_id
     names = str(site.facts.get("site_names", ""))
-    is_other_site = site.has_navigation and not has_same_tracking_id
-    is_other_site = is_other_site and not site_names.is_similar_name(names, history["title"])
-    signals = list(site.spam_words[:3])
-    if site.redirects_to_other_site or not is_own_domain:
-        signals.append("leads to another site")
-    if site.hides_links:
-        signals.append("hides links")
-    if is_other_site and history["platform"] not in ("", site.platform):
-        signals.append(f"no longer made with {history['platform']}")
+    has_same_name = site_names.is_similar_name(names, history["title"])
+    is_other_site = site.has_navigation and not (has_same_tracking_id or has_same_name)
+    has_other_platform = history["platform"] not in ("", site.platform)
+    signs = {
+        "leads to another site": site.redirects_to_other_site or not is_own_domain,
+        "hides links": site.hides_links,
+        f"no longer made with {history['platform']}": is_other_site and has_other_platform,
+    }
+    signals = [*site.spam_words[:3], *(sign for sign, is_seen in signs.items() if is_seen)]
     if not signals:
         return None
     earlier = f"was “{history['title'][:60]}” ({history['language']})"
@@ -142,17 +151,20 @@ def confirm_suspicion(
 
 
 def _read_certificate(page: Page) -> ParkingSignal | None:
-    for name in page.certificate_names:
-        for service in load_parking_services():
-            if _is_in_domains(
-                name, (*service["name_servers"], *service.get("certificate_names", ()))
-            ):
-                return service["name"], f"its certificate is also for {name}"
+    """Return the parking service that one of the certificate's names belongs to, or None."""
+    for name, service in product(page.certificate_names, load_parking_services()):
+        domains_of_service = (*service["name_servers"], *service.get("certificate_names", ()))
+        if domains.is_in_domains(name, domains_of_service):
+            return service["name"], f"its certificate is also for {name}"
     return None
 
 
 def _query_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
-    """Ask the DNS about the domain of the link and that of the page, which may be the same."""
+    """Ask the DNS about the domain of the link and that of the page, which may be the same.
+
+    Return the parking service that a name server or an address belongs to, or None. A question
+    without an answer is no signal.
+    """
     first_url = page.hops[0].url if page.hops else page.url
     hosts = map(get_host, (first_url, page.url))
     names = dict.fromkeys(map(domains.get_own_domain, hosts))
@@ -163,10 +175,10 @@ def _query_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]
                     f"{domains.DNS_SCHEME}{name}?type={record_type}", parse_records
                 )
             except FetchError:
-                continue  # a failure is no signal
+                continue
             for record, service in product(records, load_parking_services()):
                 if record_type == "NS":
-                    is_of_service = _is_in_domains(record, service["name_servers"])
+                    is_of_service = domains.is_in_domains(record, service["name_servers"])
                 else:
                     is_of_service = _is_in_networks(record, service.get("addresses", ()))
                 if is_of_service:
@@ -177,10 +189,6 @@ def _query_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]
 def parse_records(page: Page) -> list[str]:
     """Return the records of the answer to a DNS question."""
     return page.body.decode("utf-8", "replace").split()
-
-
-def _is_in_domains(name: str, services: Iterable[str]) -> bool:
-    return any(f".{name}".endswith(f".{service}") for service in services)
 
 
 def _is_in_networks(record: str, networks: Iterable[str]) -> bool:

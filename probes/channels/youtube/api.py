@@ -112,7 +112,11 @@ def parse_uploads_response(page: Page) -> ApiResponse:
 def _find_failure(
     page: Page, data: Mapping[str, Any], kind: str, ignored_errors: AbstractSet[str] = frozenset()
 ) -> ApiResponse | None:
-    """Return the error of a response by its reasons, or None for a response of this kind."""
+    """Return the error of a response by its reasons, or None for a response of this kind.
+
+    The reasons of an error are about the key, the quota or a channel. `ignored_errors` are those
+    that mean something else for this request. Any other error is that of its status.
+    """
     if page.status < 400 and "error" not in data:
         return None if data.get("kind") == kind else build_status_response(page)
     error = as_object(data.get("error"))
@@ -147,7 +151,11 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
 
 
 def probe_api(account: Account) -> ProbeGenerator:
-    """Request the channel by id if it is known, and by name if there is no channel with the id."""
+    """Request the channel by id if it is known, and by name if there is no channel with the id.
+
+    A name of the form `/c/name` cannot be requested. An id that differs only in capitals is another
+    one.
+    """
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
         return build_wrong_target_finding(identity)
@@ -157,11 +165,11 @@ def probe_api(account: Account) -> ProbeGenerator:
         return (yield from _probe_by_name(account))
     url = build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, id=channel_id, maxResults="50")
     page, response = yield from request_page(url, parse_channels_response, api_call=_BATCH_CALL)
-    channel = response.items.get(channel_id.lower())
-    if channel is not None and channel["id"] == channel_id:
+    channel = response.items.get(channel_id.lower(), {})
+    if channel.get("id") == channel_id:
         return (yield from _describe_channel(account, page, channel))
     failure = _explain_missing_channel(page, response, _BATCH_CALL)
-    if channel is not None:
+    if channel:
         failure = (Reason.UNREADABLE, "an id that differs in capitals alone")
     if failure[0] is Reason.NOT_FOUND and _build_name_query(identity):
         return (yield from _probe_by_name(account, missing_id=channel_id))

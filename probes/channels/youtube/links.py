@@ -98,26 +98,31 @@ def _read_start_page(link: PlatformLink) -> Identity:
 def _read_short_host(link: PlatformLink) -> Identity:
     """Identify `youtu.be/video` or `youtu.be/@handle`. Other names of channels lead to nothing."""
     if link.name.startswith("@"):
-        return _identify_by_handle(_normalize_name(link.name))
+        return _identify_by_handle(link.name)
     return Identity(NAME, LinkKind.POST) if link.name else _read_start_page(link)
 
 
 def _read_query(link: PlatformLink) -> Identity | None:
-    """Return the channel in the address of a feed or a subscribe button, or None."""
-    for parameter in _CHANNEL_QUERY_PARAMETERS[link.name.lower()]:
-        value = link.query.get(parameter, "")
-        if CHANNEL_ID_PATTERN.fullmatch(value):
-            return _identify_by_id(value).with_note("derived")
-        if parameter != "channel_id" and _CUSTOM_NAME_PATTERN.fullmatch(value):
-            return _identify_by_legacy_name("user", value, note="derived")
-    return None
+    """Return the channel in the address of a feed or a subscribe button, or None.
+
+    `channel_id` is an id, and the other parameters may have an id or the name of a user.
+    """
+    names = _CHANNEL_QUERY_PARAMETERS[link.name.lower()]
+    parameter = next((name for name in names if name in link.query), "channel_id")
+    value = link.query.get(parameter, "")
+    if parameter == "channel_id" or CHANNEL_ID_PATTERN.fullmatch(value):
+        channel = _identify_by_id(value).with_note("derived")
+    else:
+        channel = _identify_by_legacy_name("user", value, note="derived")
+    return channel if channel.key else None
 
 
 def _read_account(link: PlatformLink) -> Identity:
     """Identify `@handle`, `channel/id`, `c/name`, `user/name`, an id or a bare name.
 
     An id counts in any of these places. `c/@handle` is read too, but `channel/@handle` leads to
-    nothing.
+    nothing. A bare name counts alone or with a tab of a channel, unless it is one of YouTube's own
+    pages or files.
     """
     section = link.name.lower()
     name = link.second if section in _CHANNEL_SECTIONS else link.name
@@ -168,7 +173,10 @@ def _identify_by_handle(handle: str) -> Identity:
 
 
 def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None) -> Identity:
-    """Identify a name from before 2022. The handle of the same spelling may be another channel."""
+    """Identify a name from before 2022. The handle of the same spelling may be another channel.
+
+    `name_type` is `c` for a name that the owner chose and `user` for one of the first years.
+    """
     if not _CUSTOM_NAME_PATTERN.fullmatch(name) or _is_own_host(name):
         return _INVALID
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):
@@ -196,7 +204,10 @@ identify = LINKS.identify
 
 
 def identify_bare(text: str) -> Identity:
-    """Identify a handle, an id or `user/name` from the YouTube column."""
+    """Identify a handle, an id or `user/name` from the YouTube column.
+
+    A name alone is a handle, as YouTube shows it. A text with spaces or other signs is invalid.
+    """
     text = _normalize_name(urls_normalize.decode_path_segment(text.strip().lstrip("/")))
     name = text.removeprefix("@")
     if CHANNEL_ID_PATTERN.fullmatch(name):

@@ -15,7 +15,7 @@ from datetime import timedelta
 from itertools import chain, islice
 from typing import Any
 from unicodedata import normalize
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote, unquote_plus
 
 from probes.channels._api_common import extract_website_links, keep_match
 from probes.channels._public_profile import (
@@ -51,6 +51,7 @@ from probes.text import date_parser, language
 
 _INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
 _HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
+_REDIRECTOR_PATTERN = re.compile(r"\A[^?]*/redirect\?(?:[^#]*?&)?q=([^&#]*).*")
 URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
 _VIDEO_COUNT_PATTERN = re.compile(
     r"(?<![\d.,])[1-9][\d.,٫٬ ]{0,12}(?:[^\W\d_]{1,8} )?(?:d'|de |من )?"
@@ -59,17 +60,12 @@ _VIDEO_COUNT_PATTERN = re.compile(
 """A number of videos above zero in folded text: `34 videos`, `1,2 k videos`."""
 # Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
 # ones are from translations in those projects. An unknown message proves nothing.
-_REASON_BY_ALERT = {
-    "this channel does not exist": Reason.NOT_FOUND,
-    "this channel doesn't exist": Reason.NOT_FOUND,
-    "cette chaine n'existe pas": Reason.NOT_FOUND,
-    "هذه القناه غير موجوده": Reason.NOT_FOUND,
-    "this account has been terminated": Reason.SUSPENDED,
-    "this channel was removed because it violated": Reason.SUSPENDED,
-    "ce compte a ete resilie": Reason.SUSPENDED,
-    "ce compte a ete cloture": Reason.SUSPENDED,
-    "تم انهاء هذا الحساب": Reason.SUSPENDED,
-}
+_ABSENCE_PATTERN = re.compile(
+    r"(?P<not_found>this channel does(?: not|n't) exist|cette chaine n'existe pas"
+    r"|هذه القناه غير موجوده)"
+    r"|(?P<suspended>this account has been terminated|this channel was removed because it violated"
+    r"|ce compte a ete (?:resilie|cloture)|تم انهاء هذا الحساب)"
+)
 _TABS_WITHOUT_UPLOADS = frozenset(
     ("", "featured", "home", "about", "search", "channels", "playlists")
 )
@@ -125,7 +121,7 @@ def parse_channel_page(page: Page) -> ChannelPage:
     alert_items = [get_nested(item, "alertRenderer") for item in as_list(data.get("alerts"))]
     errors = [alert for alert in alert_items if get_nested(alert, "type") == "ERROR"]
     alerts = [html.clean_text(_extract_text(get_nested(error, "text"))) for error in errors]
-    urls = [*_iter_header_links(data), *URL_PATTERN.findall(get_text(meta, "description"))]
+    urls = [*_list_header_links(data), *URL_PATTERN.findall(get_text(meta, "description"))]
     channel_page = ChannelPage(
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
         channel_id=channel_id,
@@ -189,9 +185,9 @@ def _get_tab_name(tab: dict[str, Any]) -> str:
 
 
 def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
-    """Return the newest dated item of a Videos or Live tab.
+    """Return the newest dated item of a Videos or Live tab, or None.
 
-    Other tabs also show videos of other channels.
+    Other tabs also show videos of other channels. An age in words ("3 weeks ago") is a date.
     """
     source = _get_tab_name(tab)
     if source not in ("videos", "streams"):
@@ -200,24 +196,25 @@ def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
     for node in _iter_nodes(tab):
         texts.append(node.get("publishedTimeText"))  # of a `videoRenderer`
         lockup = node.get("lockupViewModel")  # since 2026-05-14
-        content_type = get_nested(lockup, "contentType")
-        if lockup is not None and content_type in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
+        if get_nested(lockup, "contentType") == "LOCKUP_CONTENT_TYPE_VIDEO":
             metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
             texts += [part.get("text") for part in _iter_nodes(metadata)]
-    dates = [date_parser.parse_date(_extract_text(text), page.fetched_at) for text in texts if text]
+    shown = filter(None, map(_extract_text, texts))
+    dates = [date_parser.parse_date(text, page.fetched_at) for text in shown]
     # Another text, such as the time of a premiere, is no age.
-    ages = [date for date in dates if date and date.is_relative and date.moment <= page.fetched_at]
-    return build_newest_activity(ages, source)
+    ages = [date for date in filter(None, dates) if date.is_relative]
+    return build_newest_activity([age for age in ages if age.moment <= page.fetched_at], source)
 
 
-def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
-    """Yield the links of the channel's header and About panel, without YouTube's redirector."""
-    for node in _iter_nodes([data.get("header"), data.get("onResponseReceivedEndpoints")]):
-        url = get_text(node, "urlEndpoint", "url")
-        if "/redirect?" in url:
-            url = parse_qs(url.partition("?")[2]).get("q", [""])[0]
-        if url and not url.startswith("/"):
-            yield url
+def _list_header_links(data: dict[str, Any]) -> list[str]:
+    """Return the links of the channel's header and About panel, without YouTube's redirector.
+
+    Links to YouTube's own pages have no host and are left out.
+    """
+    nodes = _iter_nodes([data.get("header"), data.get("onResponseReceivedEndpoints")])
+    urls = [get_text(node, "urlEndpoint", "url") for node in nodes]
+    targets = [_REDIRECTOR_PATTERN.sub(lambda match: unquote_plus(match[1]), url) for url in urls]
+    return list(filter(re.compile("[^/]").match, targets))
 
 
 def probe(account: Account) -> ProbeGenerator:
@@ -255,43 +252,43 @@ def _is_youtube_url(url: str) -> bool:
 def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding | None:
     """Return absent only for YouTube's own message about the requested channel, else unknown.
 
-    Returns None if the page shows a channel.
+    Returns None if the page shows a channel. A sign-in page, the home page or a channel despite the
+    message proves nothing.
     """
     is_channel_page = page.status == 200 and _is_youtube_url(page.url)
-    has_channel = bool(channel_page.channel_id) or channel_page.has_age_gate
-    is_other_page = bool(channel_page.alert) or channel_page.is_youtube_home
+    has_channel = any((channel_page.channel_id, channel_page.has_age_gate))
+    is_other_page = any((channel_page.alert, channel_page.is_youtube_home))
     if is_channel_page and has_channel and not is_other_page:
         return None
-    wall = interstitials.detect_refusal(page)
+    wall = interstitials.detect_refusal(page) or Reason.UNREADABLE
     # A page with an alert has little visible text, because the alert is in a script.
-    if wall is not None and wall is not Reason.SCRIPT_ONLY:
+    if wall not in (Reason.SCRIPT_ONLY, Reason.UNREADABLE):
         return unknown_finding(page, wall)
     absence = _find_absence_reason(page, channel_page)
-    # A sign-in page is none of the channel's.
-    requested_key = identify(requested_url.partition("?")[0]).key
-    is_about_channel = _is_youtube_url(page.url) and (
-        requested_key == identify(page.url.partition("?")[0]).key
+    keys = {identify(url.partition("?")[0]).key for url in (requested_url, page.url)}
+    has_channel_traces = any(
+        (channel_page.has_channel_data, channel_page.has_age_gate, channel_page.is_youtube_home)
     )
-    # A page that shows a channel despite an alert proves nothing.
-    has_channel_traces = (
-        channel_page.has_channel_data or channel_page.has_age_gate or channel_page.is_youtube_home
-    )
-    if absence is not None and is_about_channel and not has_channel_traces:
+    if absence is not None and len(keys) == 1 and not has_channel_traces:
         return absent_finding(page, absence, detail=channel_page.alert or channel_page.title)
-    if wall is not None and not channel_page.alert:
-        return unknown_finding(page, wall)
-    detail = channel_page.alert or "no channel data"
-    return unknown_finding(page, Reason.UNREADABLE, detail=detail)
+    if channel_page.alert:
+        return unknown_finding(page, Reason.UNREADABLE, detail=channel_page.alert)
+    detail = "" if wall is Reason.SCRIPT_ONLY else "no channel data"
+    return unknown_finding(page, wall, detail=detail)
 
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
-    """Return why YouTube says that there is no channel, or None."""
+    """Return why YouTube says that there is no channel, or None.
+
+    Its message may be in French or Arabic. A page with status 404 and without a message says so in
+    its title.
+    """
     if page.status not in {200, *MISSING_PAGE_STATUSES}:
         return None
     folded = language.fold_text(channel_page.alert).replace("ة", "ه")
-    for beginning, reason in _REASON_BY_ALERT.items():
-        if folded.startswith(beginning):
-            return reason
+    message = _ABSENCE_PATTERN.match(folded)
+    if message:
+        return Reason(str(message.lastgroup))
     # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
     is_missing = page.status == 404 and channel_page.title.startswith("404 Not Found")
     return Reason.NOT_FOUND if is_missing else None
@@ -323,6 +320,11 @@ def _fetch_newest_upload(
 def _build_present_finding(
     account: Account, page: Page, channel_page: ChannelPage, newest: Activity | None
 ) -> Finding:
+    """Return the finding for a page that shows a channel, with its remark.
+
+    Another id or handle than the known one is a rename, even of a channel without videos. An old
+    upload is left out if the channel has Shorts, which have no dates.
+    """
     detail = ""
     is_old = newest is not None and page.fetched_at - newest.published_at > _MAX_VIDEO_AGE
     if is_old and "shorts" in channel_page.tabs:
