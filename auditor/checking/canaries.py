@@ -64,7 +64,7 @@ def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
     reasons = [
         finding.reason
         for canary, finding in canary_readings
-        if canary.exists and canary.channel == "website"
+        if canary.channel == "website" and canary.exists
     ]
     offline_reasons = {Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST}
     return len(reasons) >= 2 and offline_reasons.issuperset(reasons)
@@ -97,9 +97,9 @@ def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> 
     channels_of_impossible: set[str] = set()
     failed_channels: set[str] = set()
     for canary, finding in canary_readings:
-        if (canary.exists, finding.presence) == (True, Presence.PRESENT):
+        if canary.exists and finding.presence is Presence.PRESENT:
             channels_of_known.add(canary.channel)
-        elif (canary.exists, finding.presence) == (False, Presence.ABSENT):
+        elif not canary.exists and finding.presence is Presence.ABSENT:
             channels_of_impossible.add(canary.channel)
         else:
             failed_channels.add(canary.channel)

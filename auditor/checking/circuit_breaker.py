@@ -3,7 +3,7 @@
 More requests would give the same result and harm our reputation. The skipped accounts are unknown
 with the reason of the last refusal, and come first in the next run. A page that only members of a
 platform may see is not a refusal (`probes.classify.interstitials.detect_client_block`). Websites
-have no circuit breaker, and APIs have their own in the batcher. See
+have only that of their host, and APIs have their own in the batcher. See
 docs/decisions/0014-politeness-to-platforms.md.
 """
 
@@ -53,8 +53,7 @@ class CircuitBreaker:
         They never open the circuit alone, because canaries are famous accounts.
         """
         for reason in _iter_refusals(self.channel, exchanges):
-            refusals = self.refusals + 1 if reason else 0
-            self.refusals = min(refusals, self.failure_threshold - 1)
+            self.refusals = self.refusals + 1 if reason else 0
 
     def record_exchanges(self, exchanges: Iterable[HttpExchange]) -> None:
         """Count refusals in a row; any other response resets the count."""
@@ -73,10 +72,9 @@ class CircuitBreaker:
         """Return the result for a skipped account, or None if it may be requested."""
         if self.opened_reason is None or row.identity.kind not in REQUESTED_KINDS:
             return None
-        account_id = row.id or 0
         self.skipped_count += 1
-        first_id = account_id if self.first_skipped_id is None else self.first_skipped_id
-        self.first_skipped_id = min(first_id, account_id, key=self.sort_key)
+        first_id = row.id if self.first_skipped_id is None else self.first_skipped_id
+        self.first_skipped_id = min(first_id, row.id, key=self.sort_key)
         return ProbeResult(
             Finding(
                 Presence.UNKNOWN,

@@ -3,9 +3,11 @@
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
+from operator import attrgetter
 
 from probes.links import channel_registry, normalize
-from probes.models.finding import EARLIEST_DATETIME, Finding, shorten_text
+from probes.models.finding import Finding, shorten_text
 from probes.models.http import READ_HEADERS, FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, Responder
 from probes.parsing.html import extract_page_text
@@ -176,24 +178,27 @@ def replay_answers(evidence: Sequence[Evidence], body_store: BodyStore) -> Respo
 
 def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> Page | FetchError:
     """Return the page or error of an exchange with this body, and its digest if given."""
-    hops = tuple(Hop(url, status) for url, status in evidence.hops)
     if evidence.reason is not None:
         return FetchError(
             evidence.reason,
             evidence.detail,
             status=evidence.status,
             url=evidence.final_url,
-            hops=hops,
+            hops=tuple(starmap(Hop, evidence.hops)),
         )
+    return _rebuild_page(evidence, body, digest)
+
+
+def _rebuild_page(evidence: Evidence, body: bytes, digest: str = "") -> Page:
     assert evidence.fetched_at is not None
-    url, status = evidence.final_url or evidence.url, evidence.status or 0
+    assert evidence.status is not None
     return Page(
-        url=url,
-        status=status,
+        url=evidence.page_url,
+        status=evidence.status,
         headers=evidence.headers,
         body=body,
         fetched_at=evidence.fetched_at,
-        hops=hops or (Hop(url, status),),
+        hops=tuple(starmap(Hop, evidence.hops or [(evidence.page_url, evidence.status)])),
         truncated=evidence.truncated,
         elapsed_seconds=evidence.elapsed_seconds,
         certificate_expires=evidence.certificate_expires,
@@ -277,13 +282,7 @@ def _load_page_start(evidence: Evidence, read_body: Callable[[str], bytes]) -> P
         body = read_body(evidence.digest)
     except StoreError:
         return EvidenceView(evidence, "missing")
-    return Page(
-        evidence.final_url or evidence.url,
-        evidence.status or 0,
-        evidence.headers,
-        body[:MAX_READ_BYTES],
-        evidence.fetched_at or EARLIEST_DATETIME,
-    )
+    return _rebuild_page(evidence, body[:MAX_READ_BYTES])
 
 
 def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -> bool:
@@ -291,8 +290,7 @@ def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -
 
     Other details are notes in English.
     """
-    for view in evidence_views if finding.detail else ():
-        is_about_page = finding.final_url == (view.evidence.final_url or view.evidence.url)
-        if is_about_page and fold_text(finding.detail) in fold_text(view.page_text):
-            return True
-    return False
+    views = (view for view in evidence_views if view.evidence.page_url == finding.final_url)
+    page_texts = map(fold_text, map(attrgetter("page_text"), views))
+    detail = fold_text(finding.detail)
+    return bool(detail) and any(detail in text for text in page_texts)

@@ -6,11 +6,12 @@
    (`storage/observations/comparison.py`).
 
 Once in four weeks each account is checked completely and its pages are stored again, so that
-removed content does not stay for ever. See docs/decisions/0047.
+removed content does not stay for ever. See docs/decisions/0025-observations-as-narrow-rows.md.
 """
 
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 
 from auditor.checking.evidence import rebuild_answer
 from probes.channels import website
@@ -48,16 +49,17 @@ class UnchangedResults:
             return None
         run_day, observation = last_observation
         finding, evidence = observation.finding, observation.evidence
-        depends_on_day = not finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
-        if finding.presence is Presence.UNKNOWN or depends_on_day:
-            return None
-        days = days_since_full_check(row, self.day)
-        is_full_check_due = days == 0 or days < (self.day - run_day).days
-        if observation.probe_version != probe_version or is_full_check_due:
-            return None
-        if not evidence or any(exchange.is_cut for exchange in evidence):
-            return None
-        if not _matches_registered_link(row, observation):
+        can_repeat = (
+            observation.probe_version == probe_version
+            and finding.presence is not Presence.UNKNOWN
+            and finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
+            # no full check is due today, and none was since that run
+            and days_since_full_check(row, self.day) >= max(1, (self.day - run_day).days)
+            and evidence
+            and not any(map(attrgetter("is_cut"), evidence))
+            and _matches_registered_link(row, observation)
+        )
+        if not can_repeat:
             return None
         return PreviousResult(finding, tuple(map(_to_exchange, evidence)), self._read_body)
 
@@ -73,7 +75,7 @@ class UnchangedResults:
         age = (self.day - first_observed_at.date()).days
         if digests and days_since_full_check(row, self.day) < age:
             return None
-        return result_id if all(map(self.body_store.__contains__, digests)) else None
+        return result_id if all(digest in self.body_store for digest in digests) else None
 
     def _read_body(self, digest: str) -> bytes | None:
         try:
@@ -84,7 +86,7 @@ class UnchangedResults:
 
 def days_since_full_check(row: AccountRow, day: date) -> int:
     """Return the days since the last complete check of an account was due; 0 on its day."""
-    return ((row.id or 0) + day.toordinal()) % FULL_CHECK_EVERY_DAYS
+    return (row.id + day.toordinal()) % FULL_CHECK_EVERY_DAYS
 
 
 def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:

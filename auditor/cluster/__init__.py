@@ -1,7 +1,7 @@
 """Spread one run over many machines: a coordinator fills a job queue, and workers check accounts.
 
 Start with `coordinator` and `worker`. Only this package knows the queue; a single machine needs
-none of it. Reasons: docs/decisions/0026-cluster-runs.md.
+none of it. Reasons: docs/decisions/0026-frontier-and-cluster.md.
 
 Page bodies are stored in one data folder that all machines mount. A token in the folder shows a
 worker that it has the coordinator's folder.

@@ -49,7 +49,6 @@ class ClusterCoordinator:
         api_budgets: Mapping[str, ApiBudget],
         on_progress: Callable[[int], None],
     ) -> None:
-        assert frontier.audit_run.id is not None
         self._app = app
         self._frontier = frontier
         self._run_id = frontier.audit_run.id

@@ -279,7 +279,6 @@ class WorkerSession:
 
     async def _stop_when_run_closes(self) -> None:
         """Set `stop_event` as soon as the coordinator has closed the run."""
-        assert self.audit_run.id is not None
         while not self.stop_event.is_set():
             await asyncio.sleep(CLOSE_CHECK_SECONDS)
             with suppress(StoreError):  # a restart of the database: the jobs report it

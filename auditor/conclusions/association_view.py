@@ -134,6 +134,22 @@ class AssociationView:
                     return account
         return None
 
+    def is_closed_by_people(self, gap: Gap) -> bool:
+        """Return True if a gap closed without a fix: people decided about it or the registry.
+
+        There is none by choice on its channel, its account is no longer registered, or a decision
+        about the channel was taken while it was open.
+        """
+        if gap.channel in self.none_by_choice or (gap.subject and not self.find_account(gap)):
+            return True
+        return any(
+            decision.channel in ("", gap.channel)
+            and decision.kind is not DecisionKind.WAIVE
+            and (gap.opened_at or gap.first_seen) <= decision.decided_at
+            and (gap.closed_at is None or decision.decided_at <= gap.closed_at)
+            for decision in self.decisions
+        )
+
     def distinguishing_url(self, gap: Gap) -> str:
         """Return the URL of a gap's account if its channel has several accounts, else ""."""
         if len(self.accounts_on(gap.channel)) < 2:

@@ -1,7 +1,6 @@
-"""The network at a point in time: views of its associations, coverage, and changes of gaps.
+"""The network at a point in time: views of its associations, figures, and changes of gaps.
 
-The past is rebuilt from what was recorded until then. Also its open gaps, from the read model, and
-the figures of each channel as cards show them.
+The past is rebuilt from what was recorded until then. Also its open gaps, from the read model.
 """
 
 from collections import Counter
@@ -18,14 +17,7 @@ from auditor.conclusions.run_results import (
     get_current_evaluation_time,
     refresh_summaries,
 )
-from auditor.conclusions.summary import (
-    AssociationFilter,
-    Coverage,
-    build_facets,
-    build_summary,
-    compute_coverage,
-    to_percent,
-)
+from auditor.conclusions.summary import AssociationFilter, ChannelFigures, compute_channel_figures
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import get_gap_rank, load_gap_catalogue
 from auditor.rules.association_state import (
@@ -34,10 +26,9 @@ from auditor.rules.association_state import (
     find_account_owners,
 )
 from auditor.rules.engine import get_sort_key
-from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, AuditRunState, Gap
-from storage.models.summaries import ChannelStatus, ListedGap
+from storage.models.summaries import ListedGap
 from storage.store import Store
 
 
@@ -54,7 +45,7 @@ class NetworkOverview:
     run: AuditRun | None
     counts: Mapping[tuple[str, Presence], int]
     associations: tuple[AssociationView, ...]
-    coverage: tuple[Coverage, ...]
+    channels: tuple[ChannelFigures, ...]
     opened_gaps: tuple[Gap, ...]
     closed_gaps: tuple[Gap, ...]
     unknown_counts: Mapping[tuple[str, Reason | None], int]
@@ -78,7 +69,7 @@ def build_network_overview(
                 last_finished_start = run.started_at
     since = since or last_finished_start
     counts: Mapping[tuple[str, Presence], int] = {}
-    if last_run and last_run.id is not None:
+    if last_run:
         counts = store.observations.count_by_presence(last_run.id)
     views = tuple(iter_association_views(store, config, as_of))
     changed_gaps: dict[str, list[Gap]] = {"opened": [], "closed": []}
@@ -94,7 +85,7 @@ def build_network_overview(
         run=last_run,
         counts=counts,
         associations=views,
-        coverage=tuple(compute_coverage(views, config)),
+        channels=compute_channel_figures(views, config),
         opened_gaps=tuple(changed_gaps["opened"]),
         closed_gaps=tuple(changed_gaps["closed"]),
         unknown_counts=unknown_counts,
@@ -207,83 +198,3 @@ def list_open_gaps(store: Store, config: Config) -> list[ListedGap]:
         return get_gap_rank(gap), gap.association, get_sort_key(gap, catalogue[gap.code])
 
     return sorted(listed_gaps, key=get_position)
-
-
-BAR_STATUSES = (
-    ChannelStatus.PRESENT,
-    ChannelStatus.SILENT,
-    ChannelStatus.UNKNOWN,
-    ChannelStatus.BROKEN,
-)
-"""The statuses that a bar shows, from its start. The rest of the bar is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelFigures:
-    """Numbers of associations on one channel by status; the sum is the size of the network.
-
-    `reasons` are why the channel could not be checked, the most frequent first; an association
-    with several accounts may count in several. `survey` is the percentage in the survey.
-    """
-
-    channel: str
-    counts: Mapping[ChannelStatus, int]
-    reasons: tuple[tuple[str, int], ...] = ()
-    survey: float | None = None
-
-    @property
-    def association_count(self) -> int:
-        """Return the number of all associations."""
-        return sum(self.counts.values())
-
-    @property
-    def is_optional(self) -> bool:
-        """Return True for a channel that no association is expected to have."""
-        return is_optional_channel(self.channel)
-
-    @property
-    def is_shown(self) -> bool:
-        """Return False for an optional channel on which no association has an account."""
-        without = self.counts[ChannelStatus.NONE] + self.counts[ChannelStatus.BY_CHOICE]
-        return not self.is_optional or without < self.association_count
-
-    @property
-    def segments(self) -> list[tuple[ChannelStatus, float, float]]:
-        """Return the parts of the bar that are not empty: status, start and width in percent."""
-        segments, start = [], 0.0
-        for status in BAR_STATUSES:
-            width = to_percent(self.counts[status], self.association_count)
-            if width:
-                segments.append((status, round(start, 1), width))
-            start += width
-        return segments
-
-
-def build_channel_figures(counts: Mapping[str, int], config: Config) -> list[ChannelFigures]:
-    """Return the figures of each channel in the order of the configuration.
-
-    `counts` are the counts of the facets of a group.
-    """
-    figures = []
-    for channel in config.channels:
-        statuses = {status: counts.get(f"status:{channel}:{status}", 0) for status in ChannelStatus}
-        prefix = f"unchecked:{channel}:"
-        reasons = [
-            (facet.removeprefix(prefix), count)
-            for facet, count in counts.items()
-            if facet.startswith(prefix)
-        ]
-        reasons.sort(key=lambda reason: (-reason[1], reason[0]))
-        survey = config.survey.figures.get(channel)
-        figures.append(ChannelFigures(channel, statuses, tuple(reasons), survey))
-    return figures
-
-
-def compute_channel_figures(
-    views: Iterable[AssociationView], config: Config
-) -> list[ChannelFigures]:
-    """Return the figures of each channel from the views of all associations."""
-    counts: Counter[str] = Counter()
-    for view in views:
-        counts.update(build_facets(build_summary(view, config.channels)))
-    return build_channel_figures(counts, config)

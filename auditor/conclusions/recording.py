@@ -1,6 +1,6 @@
 """Record, withdraw and list decisions of people, for the command line, the pages and replies."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
@@ -12,9 +12,9 @@ from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import is_confirmed_lost
 from auditor.rules.association_state import (
     ATTESTATION_VALIDITY,
-    DISOWNING_DECISION_KINDS,
     DISPUTE_VALIDITY,
     collect_account_aliases,
+    is_disowning,
     select_decisions_in_force,
 )
 from auditor.rules.context import find_website_domain
@@ -187,7 +187,7 @@ class _Recorder:
             self._save(self._parse_end(DISPUTE_VALIDITY), rows)
             return
         identity = self._identify_account(self.typed.new_link)
-        if identity.key == account_subject(rows[0]):
+        if identity.key == rows[0].subject:
             raise DecisionError(
                 self.typed.new_link,
                 "this is the old address",
@@ -210,7 +210,7 @@ class _Recorder:
                 "`auditor gaps` lists the open ones",
                 message=gettext_noop("This problem doesn’t exist."),
             )
-        subject = account_subject(rows[0]) if rows else None
+        subject = rows[0].subject if rows else None
         self._save(self._parse_end(), rows, code=code or None, value=subject)
 
     def _state_domain_expiry(self, rows: Sequence[AccountRow]) -> None:
@@ -220,7 +220,7 @@ class _Recorder:
         """
         if not find_website_domain(rows[0]):
             raise DecisionError(
-                account_subject(rows[0]),
+                rows[0].subject,
                 "a platform owns its domain",
                 "a website with an own domain",
                 message=gettext_noop("The domain name of this website belongs to a platform."),
@@ -260,9 +260,9 @@ class _Recorder:
                 keys = collect_account_aliases(row, self._get_status(row))
                 if typed in {row.typed_text, *keys} or named_key in keys:
                     rows.append(row)
-        if len(set(map(account_subject, rows))) == 1:
+        if len(set(map(attrgetter("subject"), rows))) == 1:
             return rows
-        names = dict.fromkeys(map(account_subject, self.rows))
+        names = dict.fromkeys(map(attrgetter("subject"), self.rows))
         remedy = f"--account {' or '.join(names)}"
         if not self.rows:
             remedy = "list it in the spreadsheet and import it, or `auditor decide claim`"
@@ -279,11 +279,10 @@ class _Recorder:
         raise DecisionError(self.place, why, remedy, message=message)
 
     def _get_status(self, row: AccountRow) -> AccountStatus:
-        assert row.id is not None
         return self.store.statuses.get(row.id) or AccountStatus(row.id)
 
     def _is_registered(self, key: str | None) -> bool:
-        return key in map(attrgetter("identity.key"), self.rows)
+        return any(key == row.identity.key for row in self.rows)
 
     def _find_proposal(self, typed: str) -> Proposal | None:
         channel = self.typed.channel
@@ -311,9 +310,8 @@ class _Recorder:
         key = identity.key
         ids = {row.id for row in self.rows if row.identity.key == key}
         decisions = self.store.decisions.list_decisions(association=self.typed.association)
-        for decision in select_decisions_in_force(decisions, self.now):
-            is_about_key = decision.account_id in ids or decision.value == key
-            if is_about_key and decision.kind in DISOWNING_DECISION_KINDS:
+        for decision in filter(is_disowning, select_decisions_in_force(decisions, self.now)):
+            if decision.account_id in ids or decision.value == key:
                 raise DecisionError(
                     typed,
                     f"a decision of {decision.author} says {decision.kind}",
@@ -352,7 +350,7 @@ class _Recorder:
             expires_at=end,
         )
         decision = replace(decision, **values)
-        ids = [row.id for row in rows] or [None]
+        ids: list[int | None] = [row.id for row in rows] or [None]
         saved = [self.store.decisions.add(replace(decision, account_id=id_)) for id_ in ids]
         self.saved.append(saved[0])
 
@@ -370,11 +368,6 @@ def identify_account(link: str, channel: str) -> Identity | None:
     identity = identify.identify_link(link, channel)
     is_account = identity.key is not None and identity.kind in ACCOUNT_KINDS
     return identity if is_account and identity.channel == channel else None
-
-
-def account_subject(row: AccountRow) -> str:
-    """Return the text that names an account: its key, or what was typed."""
-    return row.identity.key or row.typed_text
 
 
 def require_association(store: Store, association: str) -> None:
@@ -487,9 +480,21 @@ def withdraw_decisions(
     store: Store, decisions: Sequence[Decision], withdrawal: DecisionWithdrawal
 ) -> None:
     """Withdraw decisions; the accounts that they registered are no longer audited."""
-    store.decisions.withdraw([item.id for item in decisions if item.id], withdrawal)
+    store.decisions.withdraw(list(map(attrgetter("id"), decisions)), withdrawal)
     claimed_ids = [
         item.account_id for item in decisions if item.account_id and item.kind is DecisionKind.CLAIM
     ]
     origin = ChangeOrigin(withdrawal.author, DECISION_SOURCE)
     store.registry.withdraw_accounts(claimed_ids, withdrawal.withdrawn_at, origin=origin)
+
+
+def restore_decisions(
+    store: Store, decisions: Iterable[Decision], author: str, now: datetime
+) -> None:
+    """Take withdrawn decisions again, and register the accounts that they claim."""
+    origin = ChangeOrigin(author, DECISION_SOURCE)
+    for decision in decisions:
+        is_claim = decision.kind is DecisionKind.CLAIM
+        if is_claim and (account := store.registry.get_account(decision.account_id or 0)):
+            store.registry.register_account(account, now, origin=origin)
+        store.decisions.add(replace(decision, decided_at=now, withdrawal=None))

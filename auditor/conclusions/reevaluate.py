@@ -14,7 +14,7 @@ from operator import attrgetter
 from auditor.app import App
 from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
 from auditor.conclusions.replay import RunReplay
-from auditor.conclusions.run_results import CoverageCounts, create_facet_counts
+from auditor.conclusions.run_results import StatusCounts, create_facet_counts
 from auditor.rules import engine
 from auditor.rules.association_state import AssociationState
 from storage.conclusions import Conclusions
@@ -41,12 +41,12 @@ def reevaluate(
     """Rebuild every conclusion and return the changes; with `dry_run` store nothing."""
     store, config = context.store, context.config
     runs = store.runs.list_evaluated()
-    facet_counts: dict[int, CoverageCounts] = {}
+    facet_counts: dict[int, StatusCounts] = {}
     if not dry_run:
-        # The coverage of earlier runs includes erased associations and stays as it is.
+        # The counts of earlier runs include erased associations and stay as they are.
         last_erasure = store.erasure.get_last_erasure_time()
         for run in runs:
-            if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
+            if last_erasure is None or run.started_at > last_erasure:
                 facet_counts[run.id] = create_facet_counts()
     replay = RunReplay(
         store, config, runs, body_store=context.body_store, facet_counts=facet_counts
@@ -145,20 +145,18 @@ def _index_conclusions(conclusions: Iterable[Conclusion]) -> dict[ConclusionKey,
             indexed["gap", *gap_key, numbers[gap_key]] = replace(item, id=None)
         else:
             key = (item.association, item.link.channel, item.link.key)
-            indexed["proposal", *key, "", 0] = replace(item, id=None)
+            indexed["proposal", *key, "", 0] = replace(item, id=0)
     return indexed
 
 
 def _build_change(
-    old: Conclusion | None, new: Conclusion | None, accounts: Mapping[int | None, AccountRow]
+    old: Conclusion | None, new: Conclusion | None, accounts: Mapping[int, AccountRow]
 ) -> ConclusionChange:
-    before = None if old is None else _describe_conclusion(old)
-    after = None if new is None else _describe_conclusion(new)
+    before, after = _describe_conclusion(old), _describe_conclusion(new)
     item = old or new
     if isinstance(item, AccountStatus):
         row = accounts[item.account_id]
-        subject = row.identity.key or row.typed_text
-        identity = ("account_status", row.association, row.channel, subject)
+        identity = ("account_status", row.association, row.channel, row.subject)
     elif isinstance(item, Gap):
         subject = f"{item.code} {item.subject}".strip()
         identity = ("gap", item.association, item.channel, subject)
@@ -168,28 +166,28 @@ def _build_change(
     return ConclusionChange(*identity, before, after)
 
 
-def _describe_conclusion(item: Conclusion) -> str:
-    if isinstance(item, AccountStatus):
-        last_activity = item.last_activity.format_iso() if item.last_activity else "no date"
-        return f"{item.state}/{item.reason or '-'}, {last_activity}"
-    if isinstance(item, Proposal):
-        return f"{item.run_count} runs"
-    state = "open" if item.opened_at else "candidate"
-    if item.closed_at:
-        state = "closed"
-    return f"{state}, {item.run_count} runs"
+def _describe_conclusion(item: Conclusion | None) -> str | None:
+    """Return what people see of a conclusion, or None if there is none."""
+    match item:
+        case AccountStatus():
+            last_activity = item.last_activity.format_iso() if item.last_activity else "no date"
+            return f"{item.state}/{item.reason or '-'}, {last_activity}"
+        case Proposal():
+            return f"{item.run_count} runs"
+        case Gap():
+            state = "open" if item.opened_at else "candidate"
+            return f"{'closed' if item.closed_at else state}, {item.run_count} runs"
+    return None
 
 
 def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChange]:
     """Return the changes that people see. An initial status is the same as none."""
-    initial_texts = (None, INITIAL_STATUS_TEXT)
-    visible = []
-    for change in changes:
-        texts = (change.before, change.after)
-        is_initial = change.kind == "account_status" and set(texts).issubset(initial_texts)
-        if change.before != change.after and not is_initial:
-            visible.append(change)
-    return visible
+    return [
+        change
+        for change in changes
+        if change.before != change.after
+        and {change.before, change.after} != {None, INITIAL_STATUS_TEXT}
+    ]
 
 
 def summarize_changes(changes: Iterable[ConclusionChange]) -> list[str]:
@@ -212,7 +210,7 @@ def summarize_changes(changes: Iterable[ConclusionChange]) -> list[str]:
 
 
 def _is_open(gap_text: str | None) -> bool:
-    return (gap_text or "").startswith("open")
+    return str(gap_text).startswith("open")
 
 
 def warn_about_mass_losses(changes: Iterable[ConclusionChange]) -> list[str]:
@@ -222,10 +220,9 @@ def warn_about_mass_losses(changes: Iterable[ConclusionChange]) -> list[str]:
     """
     lost: Counter[tuple[str, str]] = Counter()
     for change in changes:
-        after, before = change.after or "", change.before or ""
-        was_lost = after.startswith("gone") and not before.startswith("gone")
-        if change.kind == "account_status" and was_lost:
-            lost[change.channel, after.partition(",")[0]] += 1
+        status_text = str(change.after).partition(",")[0]
+        if status_text.startswith("gone") and not str(change.before).startswith("gone"):
+            lost[change.channel, status_text] += 1
     return [
         f"warning: {count} accounts on {channel} change to {status_text}; check some of them, "
         "the error may be ours"

@@ -9,15 +9,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from operator import attrgetter
 
 from auditor.checking.checker import create_probe, to_probe_account
 from auditor.checking.evidence import ReplayError, is_api_url, replay_answers
 from auditor.conclusions.run_results import (
-    CoverageCounts,
+    StatusCounts,
     build_evaluation_policy,
     build_evaluation_time,
-    count_coverage,
+    count_statuses,
     group_by_association,
     index_by_account,
     load_disowning_decisions,
@@ -64,7 +65,7 @@ class RunReplay:
         runs: Sequence[AuditRun],
         *,
         body_store: BodyStore | None = None,
-        facet_counts: Mapping[int, CoverageCounts] | None = None,
+        facet_counts: Mapping[int, StatusCounts] | None = None,
     ) -> None:
         """Create a replay.
 
@@ -76,7 +77,7 @@ class RunReplay:
         self._runs = runs
         self._policy = build_evaluation_policy(config)
         self._body_store = body_store
-        self._channels = config.channels
+        self._config = config
         self._facet_counts = facet_counts or {}
         self._listed_ids = set(map(attrgetter("id"), store.registry.list_associations()))
         self._registry_changes = store.audit_log.group_changes_by_association()
@@ -103,10 +104,10 @@ class RunReplay:
             association, accounts, decisions=tuple(store.decisions.list_decisions(association=name))
         )
         for run in self._runs:
-            then = registry_at(registry, log_entries, run.started_at)
+            then = registry_at(registry, log_entries, run.as_of)
             if not then.is_listed:
                 continue
-            known_checks = [check for check in domain_checks if check.run_id <= (run.id or 0)]
+            known_checks = [check for check in domain_checks if check.run_id <= run.id]
             state = replace(
                 state,
                 association=then.association,
@@ -119,21 +120,20 @@ class RunReplay:
                 replayed[observation.account_id] = self._replay_observation(row, observation, state)
             evaluation_time = build_evaluation_time(run, run.unreliable_channels)
             linked_keys = collect_linked_keys(state, replayed.values())
-            owners = self._find_owners(linked_keys, run.started_at)
+            owners = self._find_owners(linked_keys, run.as_of)
             state = evaluate_association(state, replayed, evaluation_time, self._policy, owners)
-            if counts := self._facet_counts.get(run.id or 0):
-                count_coverage(counts, state, evaluation_time, self._channels)
+            if counts := self._facet_counts.get(run.id):
+                count_statuses(counts, state, evaluation_time, self._config)
         return replace(state, association=association, accounts=accounts)
 
     def _find_owners(self, keys: set[AccountKey], timestamp: datetime) -> AccountOwners:
         """Return which associations had registered these accounts at a point in time."""
         unread_keys = keys - self._links_by_key.keys()
-        if unread_keys:
-            self._links_by_key.update((key, []) for key in unread_keys)
-            for row in self._store.registry.find_accounts_by_key(unread_keys):
-                self._links_by_key[row.channel, row.identity.key or ""].append(row)
-        rows = [row for key in keys for row in self._links_by_key[key]]
-        rows.sort(key=lambda row: row.id or 0)
+        self._links_by_key.update({key: [] for key in unread_keys})
+        for row in self._store.registry.find_accounts_by_key(unread_keys):
+            self._links_by_key[row.channel, str(row.identity.key)].append(row)
+        found = chain.from_iterable(self._links_by_key[key] for key in keys)
+        rows = sorted(found, key=attrgetter("id"))
         links = list(iter_links_at(rows, self._registry_changes, timestamp))
         decisions: list[Decision] = []
         for association in set(map(attrgetter("association"), links)):

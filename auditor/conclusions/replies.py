@@ -18,7 +18,6 @@ from auditor.conclusions.recording import (
     AlreadyRegisteredError,
     DecisionError,
     DecisionInput,
-    account_subject,
     identify_account,
     list_channel_accounts,
     parse_day,
@@ -195,7 +194,7 @@ def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | No
     if kind not in possible_kinds:
         return None
     gap_account = view.find_account(gap)
-    account_id = gap_account.account_id if gap_account else None
+    account_id = gap_account.account_id if gap_account is not None else None
     return {"channel": gap.channel, "code": gap.code, "account_id": account_id}
 
 
@@ -255,7 +254,6 @@ def accept_reply(
     first, so that only one of two coordinators takes the decision. Raises DecisionError if the
     decision cannot be taken (the reply waits again), StoreError if the reply was already reviewed.
     """
-    assert reply.id is not None
     store.replies.review(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
     if reply.kind is ReplyKind.PROMISED:
         store.follow_ups.add(
@@ -286,7 +284,7 @@ def _list_decisions_of_reply(
 ) -> Iterator[DecisionInput]:
     """Yield the decisions that an accepted reply asks for."""
     row = store.registry.get_account(reply.account_id) if reply.account_id is not None else None
-    name = account_subject(row) if row else ""
+    name = row.subject if row else ""
     decide = partial(
         DecisionInput,
         association=reply.association,
@@ -320,7 +318,7 @@ def _list_decisions_of_reply(
 
 def is_account_gone(store: Store, row: AccountRow) -> bool:
     """Return True if runs have confirmed that an account is gone."""
-    status = store.statuses.get(row.id) if row.id is not None else None
+    status = store.statuses.get(row.id)
     return status is not None and status.state is AccountState.GONE
 
 
@@ -329,7 +327,6 @@ def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: 
 
     Raises DecisionError without a reason, StoreError if the reply was already reviewed.
     """
-    assert reply.id is not None
     store.replies.review(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
 
 
@@ -355,7 +352,6 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
     follow-up log. What an acceptance records has its author and time. Does nothing if the reply has
     no review.
     """
-    assert reply.id is not None
     if reply.reviewed_by is None or reply.reviewed_at is None:
         return
     if reply.outcome is ReplyOutcome.ACCEPTED:
@@ -364,7 +360,7 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
         withdraw_decisions(store, decisions, DecisionWithdrawal(author, reason, now))
         for entry in store.follow_ups.list_follow_ups(reply.association):
             was_recorded = (entry.author, entry.occurred_at) == review
-            if was_recorded and entry.kind is FollowUpKind.PROMISED and entry.id:
+            if was_recorded and entry.kind is FollowUpKind.PROMISED:
                 store.follow_ups.remove(entry.id)
     store.replies.reopen(reply.id)
 
@@ -410,8 +406,8 @@ def load_unsettled_proposals(
         if not batch:
             return listed, 0
         listed += _select_unsettled_proposals(store, config, batch)
-        after = batch[-1].id or 0
-    return listed[:limit], listed[limit - 1][0].id or 0
+        after = batch[-1].id
+    return listed[:limit], listed[limit - 1][0].id
 
 
 def _select_unsettled_proposals(

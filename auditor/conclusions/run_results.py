@@ -1,7 +1,7 @@
 """Evaluates a run: unreliable channels, then statuses, proposals and gaps of every association.
 
-The coverage is counted at the same time, by group, channel and state. `refresh_summaries` updates
-the summaries that became stale; readers of summaries call it first.
+The associations are counted at the same time, by group, channel and status. `refresh_summaries`
+updates the summaries that became stale; readers of summaries call it first.
 """
 
 import hashlib
@@ -19,21 +19,21 @@ from auditor.conclusions.association_view import build_association_view, find_ne
 from auditor.conclusions.summary import (
     build_summary_record,
     find_groups,
-    get_coverage_state_in_context,
     select_lasting_params,
+    summarize_channel,
 )
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.registry.history import RegistrySnapshot, iter_links_at, registry_at
 from auditor.rules import engine, score
-from auditor.rules.association import EvaluationPolicy, build_rule_context, evaluate_association
+from auditor.rules.association import EvaluationPolicy, evaluate_association
 from auditor.rules.association_state import (
-    DISOWNING_DECISION_KINDS,
     AccountOwners,
     AssociationState,
     EvaluationTime,
     collect_linked_keys,
     find_account_owners,
+    is_disowning,
 )
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
 from storage.conclusions import AssociationData, Conclusions
@@ -69,7 +69,7 @@ def evaluate_run(
     One association is evaluated after another. Changes wait until all are done, so the database is
     not locked meanwhile.
     """
-    if run.id is not None and store.runs.is_evaluated(run.id):
+    if store.runs.is_evaluated(run.id):
         return
     facet_counts = create_facet_counts()
     evaluation_time = build_evaluation_time(run, unreliable_channels)
@@ -78,9 +78,8 @@ def evaluate_run(
     for before, observations, owners in _iter_association_states(store, run):
         after = evaluate_association(before, observations, evaluation_time, policy, owners)
         add_changes(changes, before, after)
-        count_coverage(facet_counts, after, evaluation_time, config.channels)
-    if run.id is not None:
-        changes.facet_counts = {run.id: facet_counts}
+        count_statuses(facet_counts, after, evaluation_time, config)
+    changes.facet_counts = {run.id: facet_counts}
     store.conclusions.save(changes)
 
 
@@ -96,18 +95,14 @@ def add_changes(changes: Conclusions, before: AssociationState, after: Associati
         else:
             changes.statuses.extend((status,))
             is_stale = True
-    old_gaps = {gap.id: gap for gap in before.gaps}
-    for gap in after.gaps:
-        old_gap = old_gaps.get(gap.id)
-        if gap != old_gap:
-            changes.gaps.extend((gap,))
-            is_stale |= old_gap is None or _get_listed_values(old_gap) != _get_listed_values(gap)
-    old_proposals = {proposal.id: proposal for proposal in before.proposals}
-    for proposal in after.proposals:
-        old_proposal = old_proposals.get(proposal.id)
-        if proposal != old_proposal:
-            changes.proposals.extend((proposal,))
-            is_stale |= old_proposal is None
+    gaps = [gap for gap in after.gaps if gap not in before.gaps]
+    changes.gaps.extend(gaps)
+    listed_before = list(map(_get_listed_values, before.gaps))
+    is_stale |= any(_get_listed_values(gap) not in listed_before for gap in gaps)
+    proposals = [proposal for proposal in after.proposals if proposal not in before.proposals]
+    changes.proposals.extend(proposals)
+    ids_before = set(map(attrgetter("id"), before.proposals))
+    is_stale |= not ids_before.issuperset(map(attrgetter("id"), proposals))
     if is_stale and changes.stale_associations is not None:
         changes.stale_associations.add(after.association.id)
 
@@ -128,21 +123,20 @@ def _get_listed_values(gap: Gap) -> tuple[object, ...]:
 def _iter_association_states(
     store: Store, run: AuditRun
 ) -> Iterator[tuple[AssociationState, dict[int, Observation], AccountOwners]]:
-    """Yield each association that was listed when the run began, as it was then.
+    """Yield each association that was listed when the run was planned, as it was then.
 
     Each has the observations of the run and the owners of the accounts it has or links to.
     """
-    registry_changes = store.audit_log.group_changes_by_association(run.started_at)
+    registry_changes = store.audit_log.group_changes_by_association(run.as_of)
     disowning_decisions = load_disowning_decisions(store)
     for batch in split_into_batches(store.registry.list_associations(include_withdrawn=True)):
         ids = list(map(attrgetter("id"), batch))
         data = store.conclusions.load_association_data(ids, include_closed_gaps=False)
         listed_ids = set(map(attrgetter("id"), data["associations"]))
-        observations: dict[int, Observation] = {}
-        if run.id:
-            account_ids = filter(None, map(attrgetter("id"), data["accounts"]))
-            found = store.observations.list_findings_of_accounts(run.id, account_ids)
-            observations = index_by_account(found)
+        account_ids = map(attrgetter("id"), data["accounts"])
+        observations = index_by_account(
+            store.observations.list_findings_of_accounts(run.id, account_ids)
+        )
         states_and_observations = []
         linked_keys: set[tuple[str, str]] = set()
         for current_state in assemble_association_states(batch, data):
@@ -151,7 +145,7 @@ def _iter_association_states(
                 association, association.id in listed_ids, current_state.accounts
             )
             changes = registry_changes.get(association.id, ())
-            then = registry_at(current, changes, run.started_at)
+            then = registry_at(current, changes, run.as_of)
             if not then.is_listed:
                 continue
             state = replace(current_state, association=then.association, accounts=then.accounts)
@@ -160,8 +154,8 @@ def _iter_association_states(
             linked_keys |= collect_linked_keys(state, own_observations.values())
         linked_accounts = store.registry.find_accounts_by_key(linked_keys)
         owners = find_account_owners(
-            iter_links_at(linked_accounts, registry_changes, run.started_at),
-            run.started_at,
+            iter_links_at(linked_accounts, registry_changes, run.as_of),
+            run.as_of,
             disowning_decisions,
         )
         for state, own_observations in states_and_observations:
@@ -173,8 +167,7 @@ def load_disowning_decisions(store: Store) -> list[Decision]:
 
     They are few, and the owners of accounts depend on no other decisions.
     """
-    decisions = store.decisions.list_decisions()
-    return [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
+    return list(filter(is_disowning, store.decisions.list_decisions()))
 
 
 def build_evaluation_policy(config: Config) -> EvaluationPolicy:
@@ -189,8 +182,8 @@ def build_evaluation_policy(config: Config) -> EvaluationPolicy:
 
 
 def build_evaluation_time(run: AuditRun, unreliable_channels: Iterable[str]) -> EvaluationTime:
-    """Return the evaluation time of a run: its start, because a rebuild must give equal results."""
-    return EvaluationTime(run.started_at, run.started_at, frozenset(unreliable_channels))
+    """Return the evaluation time of a run: its plan, because a rebuild must give equal results."""
+    return EvaluationTime(run.started_at, run.as_of, frozenset(unreliable_channels))
 
 
 def get_current_evaluation_time(latest_run: AuditRun | None) -> EvaluationTime:
@@ -240,11 +233,8 @@ def _select_of_accounts(
     accounts: Iterable[AccountRow], values: Mapping[int, Value]
 ) -> dict[int, Value]:
     """Return the values of these accounts by account id."""
-    selected = {}
-    for account in accounts:
-        if account.id is not None and account.id in values:
-            selected[account.id] = values[account.id]
-    return selected
+    ids = map(attrgetter("id"), accounts)
+    return {account_id: values[account_id] for account_id in ids if account_id in values}
 
 
 def save_unreliable_channels(
@@ -266,8 +256,6 @@ def save_unreliable_channels(
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
     """Yield the previous status and the finding of each listed account."""
-    if run.id is None:
-        return
     for batch in split_into_batches(store.observations.list_findings_of_run(run.id)):
         findings = dict(batch)
         channels = store.registry.get_account_channels(findings)
@@ -278,33 +266,27 @@ def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
                 yield channels[account_id], previous_status, finding
 
 
-CoverageCounts = defaultdict[str, Counter[str]]
-"""How many associations have each coverage facet after a run, by group."""
+StatusCounts = defaultdict[str, Counter[str]]
+"""How many associations have each status on each channel after a run, by group and facet."""
 
 
-def create_facet_counts() -> CoverageCounts:
+def create_facet_counts() -> StatusCounts:
     """Return counts without an association."""
     return defaultdict(Counter, {NETWORK_GROUP: Counter({ALL_FACET: 0})})
 
 
-def count_coverage(
-    counts: CoverageCounts,
-    association_state: AssociationState,
-    evaluation_time: EvaluationTime,
-    channels: Iterable[str],
+def count_statuses(
+    counts: StatusCounts, state: AssociationState, evaluation_time: EvaluationTime, config: Config
 ) -> None:
     """Count an association after a run, in all its groups."""
-    context = build_rule_context(association_state, evaluation_time, {})
-    facets = [ALL_FACET]
-    for channel in channels:
-        state = get_coverage_state_in_context(context, channel)
-        facets.append(f"{channel}:{state}")
-    association = association_state.association
-    for group in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
-        counts[group].update(facets)
+    view = build_association_view(state, config, evaluation_time, NO_OWNERS)
+    summaries = {channel: summarize_channel(view, channel) for channel in config.channels}
+    facets = [f"status:{channel}:{summary.status}" for channel, summary in summaries.items()]
+    for group in {NETWORK_GROUP, *find_groups(state.association.region, state.association.tags)}:
+        counts[group].update([ALL_FACET, *facets])
 
 
-SUMMARY_FORMAT_VERSION = 6
+SUMMARY_FORMAT_VERSION = 7
 """Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}

@@ -1,7 +1,8 @@
-"""Summaries of associations for lists, coverage of the network, and filters. Pure.
+"""Summaries of associations for lists, figures of the network, and filters. Pure.
 
-A summary is derived from the view of an association and evaluates nothing itself. Coverage is an
-interval for each channel. Lists, exports and meeting packs use the same filter.
+A summary is derived from the view of an association and evaluates nothing itself. Every figure of a
+channel, on pages, in exports and in the trend, counts the status that `summarize_channel` returns.
+Lists, exports and meeting packs use the same filter.
 """
 
 from collections import Counter
@@ -9,14 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
-from operator import attrgetter
+from operator import itemgetter
 
-from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.association_view import AccountView, AssociationView
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import get_gap_kind, get_gap_rank
 from auditor.core.reference.places import find_region_code, list_region_names, list_town_names
 from auditor.registry.columns import normalize_label
-from auditor.rules.context import RuleContext
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import FactValue, LinkKind
 from probes.text.language import fold_text
@@ -87,7 +87,7 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
                 gap.code,
                 gap.channel,
                 gap.severity,
-                gap.opened_at,
+                gap.first_seen,
                 gap.subject,
                 select_lasting_params(gap.params),
             )
@@ -100,35 +100,56 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
     )
 
 
+STATUSES_BY_WEIGHT = (
+    ChannelStatus.PRESENT,
+    ChannelStatus.SILENT,
+    ChannelStatus.BY_CHOICE,
+    ChannelStatus.UNKNOWN,
+    ChannelStatus.NOT_CHECKED,
+    ChannelStatus.BROKEN,
+    ChannelStatus.NONE,
+)
+"""The first status of its accounts, or of its choice, is that of an association on a channel."""
+STATUS_BY_STATE = {
+    AccountState.PRESENT: ChannelStatus.PRESENT,
+    AccountState.UNKNOWN: ChannelStatus.UNKNOWN,
+    AccountState.GONE: ChannelStatus.BROKEN,
+}
+POSSIBLE_ACCOUNT_KINDS = {LinkKind.SHORT_LINK, LinkKind.INVALID}
+"""Kinds of links without a key that may lead to an account all the same."""
+
+
 def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
     """Return the status of an association on one channel, and its last activity there.
 
-    The open gaps decide, then the state of the best account.
+    The best account decides, then the open gaps of the channel as a whole.
     """
-    coverage_state = get_coverage_state(view, channel)
-    status = STATUS_BY_COVERAGE_STATE[coverage_state]
     accounts = view.accounts_on(channel)
-    # A run can check an account and none has. It cannot check an invalid link.
-    has_checkable_link = any(account.kind is not LinkKind.INVALID for account in accounts)
-    was_checked = any(map(attrgetter("checked_at"), accounts))
-    if status is ChannelStatus.UNKNOWN and has_checkable_link and not was_checked:
-        status = ChannelStatus.NOT_CHECKED
-    status = apply_open_gaps(status, (gap for gap in view.gaps if gap.channel == channel))
+    statuses = [find_account_status(view, account) for account in accounts]
+    possible_statuses = {ChannelStatus.NONE, *statuses}
+    if channel in view.none_by_choice:
+        possible_statuses.add(ChannelStatus.BY_CHOICE)
+    if channel in view.moved_channels:
+        possible_statuses.add(ChannelStatus.UNKNOWN)
+    best_status = min(possible_statuses, key=STATUSES_BY_WEIGHT.index)
     activity_days = [
-        activity.published_at.date()
-        for activity_channel, activity in view.iter_last_activities()
-        if activity_channel == channel
+        account.last_activity.published_at.date()
+        for account, status in zip(accounts, statuses, strict=True)
+        if status is best_status and account.last_activity
     ]
-    return ChannelSummary(coverage_state, status, max(activity_days, default=None))
+    gaps = (gap for gap in view.gaps if gap.channel == channel and not view.find_account(gap))
+    return ChannelSummary(apply_open_gaps(best_status, gaps), max(activity_days, default=None))
 
 
-STATUS_BY_COVERAGE_STATE = {
-    "confirmed": ChannelStatus.PRESENT,
-    "unknown": ChannelStatus.UNKNOWN,
-    "gone": ChannelStatus.BROKEN,
-    "missing": ChannelStatus.NONE,
-    "by_choice": ChannelStatus.BY_CHOICE,
-}
+def find_account_status(view: AssociationView, account: AccountView) -> ChannelStatus:
+    """Return the status of an account: its open gaps decide, then its state."""
+    status = STATUS_BY_STATE[account.state]
+    if account.key is None and account.kind not in POSSIBLE_ACCOUNT_KINDS:
+        status = ChannelStatus.NONE
+    # A run cannot check an invalid link.
+    elif status is ChannelStatus.UNKNOWN and account.kind is not LinkKind.INVALID:
+        status = status if account.checked_at else ChannelStatus.NOT_CHECKED
+    return apply_open_gaps(status, (gap for gap in view.gaps if view.find_account(gap) is account))
 
 
 def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus:
@@ -167,7 +188,6 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
         yield f"city:{summary.city}"
     for channel, channel_summary in summary.channels.items():
         status = channel_summary.status
-        yield f"{channel}:{channel_summary.coverage_state}"
         yield f"status:{channel}:{status}"
         # On an optional channel nothing is missing.
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
@@ -215,13 +235,13 @@ def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
     Arabic words are also there without their article.
     """
     texts = (
-        *(summary.id, summary.name, summary.name_ar or "", summary.name_fr or ""),
+        *(summary.id, summary.name, summary.name_ar, summary.name_fr),
         *list_town_names(summary.city),
         *list_region_names(summary.region),
         *summary.tags,
     )
     words: set[str] = set()
-    for text in texts:
+    for text in filter(None, texts):
         words.update(normalize_words(text))
     return words.union(map(strip_article, words))
 
@@ -253,25 +273,49 @@ def is_search_match(summary: AssociationSummary | Association, search_words: Ite
     return True
 
 
-COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
-"""The states of an association on a channel."""
+BAR_STATUSES = (
+    ChannelStatus.PRESENT,
+    ChannelStatus.SILENT,
+    ChannelStatus.UNKNOWN,
+    ChannelStatus.BROKEN,
+)
+"""The statuses that a bar shows, from its start. The rest of the bar is empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    """Numbers of associations on one channel, with the share confirmed and its possible maximum.
+class ChannelFigures:
+    """Numbers of associations on one channel by status; the sum is the size of the network.
 
-    `survey` is the percentage in the survey: associations as they see themselves.
+    `reasons` are why the channel could not be checked, the most frequent first; an association
+    with several accounts may count in several. `survey` is the percentage in the survey:
+    associations as they see themselves.
     """
 
     channel: str
-    associations: int
-    confirmed: int
-    unknown: int
-    gone: int
-    missing: int
-    by_choice: int
+    counts: Mapping[ChannelStatus, int]
+    reasons: tuple[tuple[str, int], ...] = ()
     survey: float | None = None
+
+    @property
+    def association_count(self) -> int:
+        """Return the number of all associations."""
+        return sum(self.counts.values())
+
+    @property
+    def confirmed_count(self) -> int:
+        """Return the number of associations with an account that works, silent or not."""
+        return self.counts[ChannelStatus.PRESENT] + self.counts[ChannelStatus.SILENT]
+
+    @property
+    def low(self) -> float:
+        """Return the coverage: the percentage of associations with an account that works."""
+        return to_percent(self.confirmed_count, self.association_count)
+
+    @property
+    def high(self) -> float:
+        """Return the percentage if every account that could not be checked worked."""
+        unchecked = self.counts[ChannelStatus.UNKNOWN] + self.counts[ChannelStatus.NOT_CHECKED]
+        return to_percent(self.confirmed_count + unchecked, self.association_count)
 
     @property
     def is_optional(self) -> bool:
@@ -281,67 +325,49 @@ class Coverage:
     @property
     def is_shown(self) -> bool:
         """Return False for an optional channel on which no association has an account."""
-        return not self.is_optional or self.missing < self.associations
+        without = self.counts[ChannelStatus.NONE] + self.counts[ChannelStatus.BY_CHOICE]
+        return not self.is_optional or without < self.association_count
 
     @property
-    def low(self) -> float:
-        """Return the percentage of associations with a confirmed account."""
-        return to_percent(self.confirmed, self.associations)
-
-    @property
-    def high(self) -> float:
-        """Return the percentage if every account that could not be checked existed."""
-        return to_percent(self.confirmed + self.unknown, self.associations)
-
-
-def compute_coverage(views: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
-    """Yield the coverage of each channel in the order of the configuration."""
-    sums: Counter[str] = Counter()
-    for view in views:
-        for channel in config.channels:
-            sums[f"{channel}:{get_coverage_state(view, channel)}"] += 1
-    return build_coverage(sums, config)
+    def segments(self) -> list[tuple[ChannelStatus, float, float]]:
+        """Return the parts of the bar that are not empty: status, start and width in percent."""
+        segments, start = [], 0.0
+        for status in BAR_STATUSES:
+            width = to_percent(self.counts[status], self.association_count)
+            if width:
+                segments.append((status, round(start, 1), width))
+            start += width
+        return segments
 
 
-def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Coverage]:
-    """Yield the coverage from counts by `channel:state`."""
+def build_channel_figures(counts: Mapping[str, int], config: Config) -> tuple[ChannelFigures, ...]:
+    """Return the figures of each channel in the order of the configuration.
+
+    `counts` are the counts of the facets of a group.
+    """
+    figures = []
     for channel in config.channels:
-        kinds = {state: counts.get(f"{channel}:{state}", 0) for state in COVERAGE_STATES}
-        yield Coverage(
-            channel, sum(kinds.values()), **kinds, survey=config.survey.figures.get(channel)
-        )
+        statuses = {status: counts.get(f"status:{channel}:{status}", 0) for status in ChannelStatus}
+        prefix = f"unchecked:{channel}:"
+        reasons = [
+            (facet.removeprefix(prefix), count)
+            for facet, count in counts.items()
+            if facet.startswith(prefix)
+        ]
+        reasons.sort(key=lambda reason: (-reason[1], reason[0]))
+        survey = config.survey.figures.get(channel)
+        figures.append(ChannelFigures(channel, statuses, tuple(reasons), survey))
+    return tuple(figures)
 
 
-def get_coverage_state(view: AssociationView, channel: str) -> str:
-    """Return the state of an association on a channel: its best account decides."""
-    links = map(attrgetter("kind", "key", "state"), view.accounts_on(channel))
-    return _choose_coverage_state(channel, links, view)
-
-
-def get_coverage_state_in_context(context: RuleContext, channel: str) -> str:
-    """Return the state that the view of a rule context would have."""
-    links = []
-    for account in context.accounts_on(channel):
-        identity = account.row.identity
-        links.append((identity.kind, identity.key, account.status.state))
-    return _choose_coverage_state(channel, links, context)
-
-
-def _choose_coverage_state(
-    channel: str,
-    links: Iterable[tuple[LinkKind, str | None, AccountState]],
-    association: AssociationView | RuleContext,
-) -> str:
-    # An unreadable or short link may be an account.
-    possible_kinds = {LinkKind.SHORT_LINK, LinkKind.INVALID}
-    states = {state for kind, key, state in links if key is not None or kind in possible_kinds}
-    if AccountState.PRESENT in states:
-        return "confirmed"
-    if channel in association.none_by_choice:
-        return "by_choice"
-    if AccountState.UNKNOWN in states or channel in association.moved_channels:
-        return "unknown"
-    return "gone" if states else "missing"
+def compute_channel_figures(
+    views: Iterable[AssociationView], config: Config
+) -> tuple[ChannelFigures, ...]:
+    """Return the figures of each channel from the views of all associations."""
+    counts: Counter[str] = Counter()
+    for view in views:
+        counts.update(build_facets(build_summary(view, config.channels)))
+    return build_channel_figures(counts, config)
 
 
 def to_percent(part: int, whole: int) -> float:
@@ -393,25 +419,26 @@ class AssociationFilter:
 
         What is about a channel is about any channel if none is given.
         """
-        region_key = get_region_key(self.region)
-        named = {"region": region_key, "tag": self.tag, "level": self.level}
-        facets = {f"{name}:{value}" for name, value in named.items() if value}
-        at_channel = f"@{self.channel}" if self.channel else ""
-        of_channel = set()
-        if self.state:
-            place = f"status:{self.channel}" if self.channel else "any"
-            of_channel.add(f"{place}:{self.state}")
-        if self.reason:
-            of_channel.add(f"unchecked:{self.channel}:{self.reason}")
+        status, suffix = "any", ""
+        if self.channel:
+            status, suffix = f"status:{self.channel}", f"@{self.channel}"
+        of_channel = {
+            (status, self.state, ""),
+            (f"unchecked:{self.channel}", self.reason, ""),
+            ("kind", self.gap_kind, suffix),
+            ("gap", self.gap, suffix),
+        }
+        of_any = {
+            ("region", get_region_key(self.region), ""),
+            ("tag", self.tag, ""),
+            ("level", self.level, ""),
+        }
+        facets = {f"{name}:{value}{suffix}" for name, value, suffix in of_any | of_channel if value}
         if self.gap_kind == NO_GAPS:
-            of_channel.add("no_gaps")
-        elif self.gap_kind:
-            of_channel.add(f"kind:{self.gap_kind}{at_channel}")
-        if self.gap:
-            of_channel.add(f"gap:{self.gap}{at_channel}")
-        if self.channel and not of_channel:
-            of_channel.add(f"gap_channel:{self.channel}")
-        return frozenset(facets | of_channel)
+            facets = facets - {f"kind:{NO_GAPS}{suffix}"} | {"no_gaps"}
+        if self.channel and not any(map(itemgetter(1), of_channel)):
+            facets.add(f"gap_channel:{self.channel}")
+        return frozenset(facets)
 
     @property
     def search_words(self) -> set[str]:

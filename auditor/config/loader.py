@@ -5,9 +5,11 @@ It also turns the first validation error of pydantic into one line: place, cause
 
 import difflib
 import re
+from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -20,6 +22,7 @@ from storage.errors import explain_file_error
 
 ENV_PREFIX = "AUDITOR_"
 SECRET_NAME_PATTERN = re.compile(r"(?:^|_)(?:key|token|secret|password|bearer)$")
+PATH_NAME_PATTERN = re.compile(r"^folder$|_file$")
 URL_PATTERN = re.compile("://")
 URL_WITH_PASSWORD_PATTERN = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 SERVICE_URL_PATH = ("notify", "recipients", "to")
@@ -76,42 +79,41 @@ def read_secret_file(path: str | Path, setting: str) -> str:
     raise PydanticCustomError("unreadable_secret", message, context)
 
 
-def refuse_secrets(table: Mapping[str, Any], origin: str) -> None:
+def refuse_secrets(tables: dict[str, Any], origin: str) -> None:
     """Raise ConfigError if a table contains a secret: such a file gets copied and committed."""
-    for path, value in _iter_settings(table):
-        pattern = URL_PATTERN if path == SERVICE_URL_PATH else URL_WITH_PASSWORD_PATTERN
-        has_secret_value = isinstance(value, str) and pattern.search(value)
-        if not SECRET_NAME_PATTERN.search(path[-1]) and not has_secret_value:
-            continue
+    for path, table in iter_settings(tables):
+        pattern = URL_WITH_PASSWORD_PATTERN
         variable = ENV_PREFIX + "__".join(path).upper()
         remedy = f"set {variable} in the environment, or name a file that contains it"
         if path == SERVICE_URL_PATH:
-            remedy = "a file that contains it: to_file instead of to"
-        raise ConfigError(
-            f"{origin}: {'.'.join(path)}", "a secret does not belong in this file", remedy
-        )
+            pattern, remedy = URL_PATTERN, "a file that contains it: to_file instead of to"
+        if SECRET_NAME_PATTERN.search(path[-1]) or pattern.search(str(table[path[-1]])):
+            raise ConfigError(
+                f"{origin}: {'.'.join(path)}", "a secret does not belong in this file", remedy
+            )
 
 
-def _iter_settings(value: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
-    """Yield the settings of a table and its inner tables. Items of a list have its path."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _iter_settings(inner, (*path, str(key)))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _iter_settings(inner, path)
-    else:
-        yield path, value
+def iter_settings(
+    table: dict[str, Any], path: SettingPath = ()
+) -> Iterator[tuple[SettingPath, dict[str, Any]]]:
+    """Yield the path of each setting with the table it is in. Tables of a list have its path."""
+    for name, value in table.items():
+        match value:
+            case {}:
+                yield from iter_settings(value, (*path, name))
+            case [{}, *_]:
+                for inner in value:
+                    yield from iter_settings(inner, (*path, name))
+            case _:
+                yield (*path, name), table
 
 
-def resolve_paths(value: Any, folder: Path, name: str = "") -> Any:
-    """Return a value, or tables, with every path resolved relative to the folder of its file."""
-    if isinstance(value, dict):
-        return {key: resolve_paths(inner, folder, key) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [resolve_paths(inner, folder, name) for inner in value]
-    is_path = isinstance(value, str) and (name == "folder" or name.endswith("_file"))
-    return str(folder / Path(value).expanduser()) if is_path and value else value
+def resolve_paths(tables: dict[str, Any], folder: Path) -> None:
+    """Make each path in the tables relative to the folder of their file. Changes the tables."""
+    for path, table in iter_settings(tables):
+        value = table[path[-1]]
+        if PATH_NAME_PATTERN.search(path[-1]) and isinstance(value, str) and value:
+            table[path[-1]] = str(folder / Path(value).expanduser())
 
 
 def read_env_overrides(environ: Mapping[str, str]) -> dict[SettingPath, Any]:
@@ -197,15 +199,13 @@ def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str,
     """Return the names of the settings in the table of a path."""
     models = [config_model]
     for part in map(str, path[:-1]):
-        inner_models: list[type[BaseModel]] = []
-        for model in models:
-            if part in model.model_fields:
-                inner_models += _iter_models(model.model_fields[part].annotation)
-        # a path has the name of a rule's check after its number
-        inner_models = inner_models or [model for model in models if part in _list_checks(model)]
-        models = inner_models or models
-    fields = chain.from_iterable(model.model_fields.items() for model in models)
-    return sorted({field.alias or name for name, field in fields})
+        fields = ChainMap(*map(attrgetter("model_fields"), models))
+        if part in fields:
+            models = list(_iter_models(fields[part].annotation))
+        else:  # the name of a channel, the number of an item, or the name of a rule's check
+            models = [model for model in models if part in _list_checks(model)] or models
+    fields = ChainMap(*map(attrgetter("model_fields"), models))
+    return sorted(field.alias or name for name, field in fields.items())
 
 
 def _iter_models(annotation: Any) -> Iterator[type[BaseModel]]:

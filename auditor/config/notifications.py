@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -93,9 +92,9 @@ class NotifySettings(SettingsTable):
 
     @model_validator(mode="after")
     def _validate_recipients(self) -> NotifySettings:
-        if any(map(attrgetter("address"), self.recipients)) and not self.can_mail:
+        if any(recipient.address for recipient in self.recipients) and not self.can_mail:
             raise ValueError("mail has no sender or server; try: set from and [notify.smtp] host")
-        for key, count in Counter(map(attrgetter("key"), self.recipients)).items():
+        for key, count in Counter(recipient.key for recipient in self.recipients).items():
             if count > 1:
                 raise ValueError(f"{key} is listed twice; try: one table with all its regions")
         return self

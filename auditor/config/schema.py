@@ -46,6 +46,7 @@ from auditor.rules.account_status import MAX_DAYS, ActivityBands, ConfirmationTh
 from auditor.rules.engine import AnyRule
 from probes.http.settings import FetchOptions
 from probes.links import channel_registry
+from storage.models.audit import choose_name
 
 MIN_MESSAGE_RETENTION_DAYS = 62
 """Minimum retention of sent messages, so that no monthly message is sent twice."""
@@ -130,7 +131,7 @@ class NetworkSettings(SettingsTable):
 
     def display_name(self, language: str) -> str:
         """Return the name in a language, or the default name."""
-        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+        return choose_name(language, self.name, self.name_ar, self.name_fr)
 
     @property
     def has_contact(self) -> bool:
@@ -347,15 +348,16 @@ class Config(SettingsTable):
         return tuple(name for name, api in apis.items() if api and not api.allows_mixed_scores)
 
 
-def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
+def load_config(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
     """Load the configuration of a file and the environment. Raises ConfigError, one line."""
-    environ = os.environ if environ is None else environ
-    file = find_config_file(path, environ)
-    own_tables = read_toml_tables(file) if file else {}
-    origin = str(file) if file else "the packaged config.toml"
-    refuse_secrets(own_tables, origin)
-    tables = {**read_toml_tables(find_packaged_config()), **own_tables}
-    tables = resolve_paths(tables, file.parent if file else Path())
+    tables = read_toml_tables(find_packaged_config())
+    origin, folder = "the packaged config.toml", Path()
+    if file := find_config_file(path, environ):
+        own_tables = read_toml_tables(file)
+        origin, folder = str(file), file.parent
+        refuse_secrets(own_tables, origin)
+        tables |= own_tables
+    resolve_paths(tables, folder)
     overrides = read_env_overrides(environ)
     try:
         config = Config.model_validate(apply_overrides(tables, overrides))
@@ -373,19 +375,25 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
 def _refuse_unknown_names(config: Config, origin: str) -> None:
     """Raise ConfigError if a table or rule names a channel or a gap that does not exist."""
     known_channels = channel_registry.list_channel_names()
-    places = [(f"channels.{name}", name) for name in config.channels]
-    places += [(f"survey.figures.{name}", name) for name in config.survey.figures]
+    names_by_place = {
+        "channels.{}": [*config.channels],
+        "survey.figures.{}": [*config.survey.figures],
+    }
     known_codes = load_gap_catalogue().definitions
     for number, rule in enumerate(config.rules, 1):
         if rule.code not in known_codes:
             remedy = suggest_nearest(rule.code, known_codes)
             reason = f'no gap is called "{rule.code}"'
             raise ConfigError(f"{origin}: rules[{number}]", reason, remedy)
-        places += [(f"rules[{number}].channels", name) for name in rule.channels]
-    for place, name in places:
-        if name not in known_channels:
-            remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
-            raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
+        names_by_place[f"rules[{number}].channels"] = [*rule.channels]
+    for place, names in names_by_place.items():
+        for name in names:
+            if name not in known_channels:
+                remedy = suggest_nearest(
+                    name, known_channels, f"one of {', '.join(known_channels)}"
+                )
+                reason = f'no channel is called "{name}"'
+                raise ConfigError(f"{origin}: {place.format(name)}", reason, remedy)
 
 
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:

@@ -14,8 +14,10 @@ from pydantic import AfterValidator
 from probes.links.domains import MAX_HOST_CHARS, encode_domain
 
 HOST_NAME_PATTERN = re.compile(
-    r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    rf"(?=.{{1,{MAX_HOST_CHARS}}}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{{0,61}}[a-z0-9_])?\.)*"
+    r"(?!\d+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+"""A host name in lower-case ASCII. If its last label is a number, it is no IPv4 address either."""
 MAIL_ADDRESS_PATTERN = re.compile(r'[^\x00-\x20<>,;"()@\x80-\U0010ffff]+@[^\x00-\x20<>,;"()@]+')
 
 
@@ -66,8 +68,7 @@ def is_host(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
-        is_name = HOST_NAME_PATTERN.fullmatch(host) is not None and len(host) <= MAX_HOST_CHARS
-        return is_name and not host.rpartition(".")[2].isdigit()  # no other IPv4 address
+        return HOST_NAME_PATTERN.fullmatch(host) is not None
     return True
 
 

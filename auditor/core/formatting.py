@@ -62,8 +62,9 @@ HOME_COUNTRY_CODE = "212"
 """Country code of Morocco, assumed for numbers without a country code."""
 PHONE_SEPARATOR_PATTERN = re.compile(r"[/;,|\n]|\s(?:ou|et|or|and|أو|و)\s", re.IGNORECASE)
 """Separator between two numbers in one cell. Only the first number is used."""
-MOROCCAN_NUMBER_PATTERN = re.compile(r"[5-8]\d{8}")
-E164_NUMBER_PATTERN = re.compile(r"[1-9]\d{7,14}")
+MOROCCAN_PREFIX_PATTERN = re.compile(r"^(?:\+?212)?0?(?=[5-8]\d{8}$)")
+"""What may precede the nine digits of a Moroccan number."""
+E164_NUMBER_PATTERN = re.compile(r"\+(212[5-8]\d{8}|(?!212)[1-9]\d{7,14})")
 """A number with its country code has 8 to 15 digits (E.164)."""
 
 
@@ -74,17 +75,11 @@ def normalize_phone(phone: str | None) -> str | None:
     00212…, 212… and without the leading zero, which spreadsheets drop. Other numbers must begin
     with + or 00.
     """
-    number = _get_first_number(phone or "")
-    digits = re.sub(r"\D", "", number)
-    has_country_code = number.startswith("+")
-    if not has_country_code and digits.startswith("00"):
-        has_country_code, digits = True, digits[2:]
-    is_home = digits.startswith(HOME_COUNTRY_CODE) and (has_country_code or len(digits) > 9)
-    if has_country_code and not is_home:
-        return digits if E164_NUMBER_PATTERN.fullmatch(digits) else None
-    national = (digits.removeprefix(HOME_COUNTRY_CODE) if is_home else digits).removeprefix("0")
-    is_valid = MOROCCAN_NUMBER_PATTERN.fullmatch(national)
-    return f"{HOME_COUNTRY_CODE}{national}" if is_valid else None
+    number = re.sub(r"(?!^\+)\D", "", _get_first_number(phone or ""))
+    number = re.sub("^00", "+", number)
+    number = MOROCCAN_PREFIX_PATTERN.sub(f"+{HOME_COUNTRY_CODE}", number)
+    match = E164_NUMBER_PATTERN.fullmatch(number)
+    return match[1] if match else None
 
 
 def _get_first_number(phone: str) -> str:

@@ -79,7 +79,7 @@ class EventFormatter(logging.Formatter):
         priority = next(
             (number for level, number in JOURNALD_PRIORITIES if record.levelno >= level), 7
         )
-        return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
+        return f"<{priority}>" + text.replace("\n", f"\n<{priority}>")
 
 
 def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
@@ -88,7 +88,7 @@ def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
     if exception is None:
         return {}
     # The text of the exception, which ends its traceback, may be long, too.
-    lines = [_shorten(line) for line in traceback.format_exception(exception)]
+    lines = map(_shorten, traceback.format_exception(exception))
     return {
         "error": _shorten(to_single_line(f"{type(exception).__name__}: {exception}")),
         "trace": "".join(lines)[-MAX_TRACE_CHARS:],

@@ -17,7 +17,7 @@ from typing import Any
 
 from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter
-from auditor.registry.columns import LINKS_COLUMN, format_media_officer
+from auditor.registry.columns import format_media_officer
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import COLUMN_ISSUES, Issue, SpreadsheetProblem, group_problems
 from storage.models.users import AuditLogEntry
@@ -46,7 +46,7 @@ class RegistryChangeLine:
 
     def describe_field(self, translator: Translator) -> str:
         """Return the heading of the changed column."""
-        return exporter.format_column_heading(self.entry.field or LINKS_COLUMN, translator)
+        return exporter.format_column_heading(self.entry.field, translator)
 
     def describe_values(self, translator: Translator) -> tuple[str, str]:
         """Return the old and the new value for display, each empty if there is none."""
@@ -63,7 +63,7 @@ def _format_value(field: str, value: str | None, translator: Translator) -> str:
     if field == "language":
         return exporter.format_language(value, translator)
     if field == "media_officer":
-        return format_media_officer(value, translator) or ""
+        return format_media_officer(value, translator)
     if field == "none_by_choice":
         return translator.join_list(map(translator.channel_name, value.split(", ")))
     return value

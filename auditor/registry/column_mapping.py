@@ -7,18 +7,20 @@ are remembered for the next spreadsheet with the same headings.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
+
+from pydantic import TypeAdapter
 
 from auditor.core.errors import UsageError
 from auditor.registry.columns import (
     FACT_COLUMNS,
     FIELD_COLUMNS,
-    LINKS_COLUMN,
     NAME_COLUMNS,
     TRAILING_COLUMNS,
     identify_column,
@@ -29,6 +31,7 @@ from auditor.registry.spreadsheet import Sheet, SheetRow
 from auditor.registry.workbook_reader import MAX_COLUMNS, SpreadsheetError
 from probes.links import channel_registry
 from storage.files.durable_files import replace_atomically
+from storage.models.audit import LINKS_COLUMN
 
 MAX_EXAMPLES = 3
 """Examples of values that are shown for a column."""
@@ -103,20 +106,16 @@ def _assign_name_script(columns: list[SheetColumn], rows: Sequence[Cells]) -> No
     A sheet with “Nom de l’association” and «الاسم» has the same names in both scripts. A column
     without names has the script of its heading.
     """
-    arabic: list[SheetColumn] = []
-    other: list[SheetColumn] = []
+    first_by_script: dict[bool, SheetColumn] = {}
     for column in columns:
-        if column.column != "name":
-            continue
-        cells = ("".join(row[column.index : column.index + 1]) for row in rows)
-        texts = list(filter(None, cells)) or [column.heading]
-        arabic_count = len(list(filter(ARABIC_LETTER_PATTERN.search, texts)))
-        if 2 * arabic_count > len(texts):
-            arabic.append(column)
-        else:
-            other.append(column)
-    if arabic and other and all(column.column != "name_ar" for column in columns):
-        columns[arabic[0].index] = replace(arabic[0], column="name_ar")
+        if column.column == "name":
+            cells = ("".join(row[column.index : column.index + 1]) for row in rows)
+            texts = list(filter(None, cells)) or [column.heading]
+            arabic_count = len(list(filter(ARABIC_LETTER_PATTERN.search, texts)))
+            first_by_script.setdefault(2 * arabic_count > len(texts), column)
+    if len(first_by_script) == 2 and "name_ar" not in map(attrgetter("column"), columns):
+        arabic = first_by_script[True]
+        columns[arabic.index] = replace(arabic, column="name_ar")
 
 
 def list_choices() -> list[str]:
@@ -130,7 +129,7 @@ class ColumnMemory:
 
     Only a hash of the headings is stored, because a row of headings that was guessed may be an
     association. Without a `file`, nothing is remembered. `corrections` are the columns of headings
-    as the command line gives them; they apply to a row that has all of these headings.
+    that the command line gives, by label; they apply to a row that has all of these headings.
     """
 
     file: Path | None = None
@@ -141,15 +140,17 @@ class ColumnMemory:
 
         A channel that the program no longer knows is left out.
         """
-        chosen: dict[int, str] | None = self._load(headings)
-        labels = [normalize_label(heading) for heading in headings]
-        corrections = {normalize_label(key): name for key, name in self.corrections.items()}
-        if corrections and corrections.keys() <= {*labels}:
+        chosen: Mapping[int, str | None] | None = self._load_all().get(_hash_headings(headings))
+        labels = list(map(normalize_label, headings))
+        if self.corrections and self.corrections.keys() <= {*labels}:
             if chosen is None:
-                read = map_columns(headings, ())
-                chosen = {column.index: column.column for column in read if column.column}
-            for index, label in enumerate(labels):
-                chosen[index] = corrections.get(label, chosen.get(index, ""))
+                chosen = {column.index: column.column for column in map_columns(headings, ())}
+            corrected = {
+                index: self.corrections[label]
+                for index, label in enumerate(labels)
+                if label in self.corrections
+            }
+            chosen = {**chosen, **corrected}
         if chosen is None:
             return None
         choices = list_choices()
@@ -157,12 +158,12 @@ class ColumnMemory:
 
     def list_ignored(self, headings: Cells) -> frozenset[str]:
         """Return the headings of the columns that a person chose not to read."""
-        labels = {normalize_label(name) for name, column in self.corrections.items() if not column}
-        chosen = self._load(headings)
+        every_index = range(len(headings))
+        chosen: Container[int] = self._load_all().get(_hash_headings(headings), every_index)
         return frozenset(
             heading
             for index, heading in enumerate(headings)
-            if (chosen is not None and index not in chosen) or normalize_label(heading) in labels
+            if index not in chosen or self.corrections.get(normalize_label(heading)) == ""
         )
 
     def remember(self, headings: Cells, chosen: ChosenColumns) -> None:
@@ -173,19 +174,15 @@ class ColumnMemory:
         with replace_atomically(self.file) as unfinished:  # two requests may correct columns now
             unfinished.write_text(json.dumps(mappings), "utf-8")
 
-    def _load(self, headings: Cells) -> dict[int, str] | None:
-        return self._load_all().get(_hash_headings(headings))
-
     def _load_all(self) -> dict[str, dict[int, str]]:
-        if self.file is not None and self.file.is_file():
-            with suppress(ValueError, AttributeError):  # the file is damaged
-                return {
-                    key: {int(index): name for index, name in columns.items()}
-                    for key, columns in json.loads(self.file.read_bytes()).items()
-                }
+        """Return the remembered columns by the hash of the headings; none of a damaged file."""
+        if self.file is not None:
+            with suppress(FileNotFoundError, ValueError):
+                return _COLUMNS_BY_HASH.validate_json(self.file.read_bytes())
         return {}
 
 
+_COLUMNS_BY_HASH = TypeAdapter(dict[str, dict[int, str]])
 NO_MEMORY = ColumnMemory()
 
 
@@ -193,7 +190,8 @@ def open_column_memory(
     data_folder: Path, corrections: Mapping[str, str] = MappingProxyType({})
 ) -> ColumnMemory:
     """Return the remembered columns of an installation, with corrections by heading."""
-    return ColumnMemory(data_folder / "import_columns.json", corrections)
+    columns_by_label = {normalize_label(heading): name for heading, name in corrections.items()}
+    return ColumnMemory(data_folder / "import_columns.json", columns_by_label)
 
 
 IGNORED_COLUMN = "ignore"
@@ -278,7 +276,7 @@ def _build_no_name_error(
         for row in sheet.rows[:HEADING_SEARCH_ROWS]:
             if any(map(is_mojibake, row.cells)):
                 return SpreadsheetError("mojibake", path, line=row.line)
-    largest = max((sheet.rows for sheet in sheets), key=len, default=())
+    largest = max(map(attrgetter("rows"), sheets), key=len, default=())
     if not largest:
         return NoNameColumnError(path, (), ())  # an empty file
     heading = max(

@@ -7,17 +7,16 @@ channels of an association.
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import filterfalse
 
 import tomli
 
 from auditor.core.i18n.translator import Translator
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from probes.links.cells import is_none_answer
-
-LINKS_COLUMN = "links"
-"""Column for links of any channel, such as "other networks"."""
+from storage.models.audit import LINKS_COLUMN
 
 FACT_COLUMNS = (
     "id",
@@ -74,6 +73,13 @@ HEADING_FILLER_WORDS = frozenset(
 """Words that do not help to identify a column: "url website", "lien de la page Facebook"."""
 
 
+@cache
+def _load_channel_names() -> dict[str, str]:
+    """Return the channels by the normalized labels of their names in each language."""
+    names = load_gap_catalogue().labels["channel"]
+    return _index_synonyms({channel: list(texts.values()) for channel, texts in names.items()})
+
+
 def identify_column(heading: str, channels: Collection[str]) -> str | None:
     """Return the column that a heading means, or None.
 
@@ -86,7 +92,7 @@ def identify_column(heading: str, channels: Collection[str]) -> str | None:
         words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]
         core = " ".join(words)
         for label in (normalize_label(text), unbracketed_label, core, core.removeprefix("ال")):
-            column = COLUMN_BY_LABEL.get(label, label)
+            column = COLUMN_BY_LABEL.get(label) or _load_channel_names().get(label, label)
             if column in FIELD_COLUMNS or column == LINKS_COLUMN or column in channels:
                 return column
     return None
@@ -110,9 +116,10 @@ def parse_media_officer(text: str | None) -> str | None:
     return MEDIA_OFFICER_CODE_BY_LABEL.get(normalize_label(text), text) if text else None
 
 
-def format_media_officer(code_or_name: str | None, translator: Translator | None) -> str | None:
-    """Return the translated code, or a name unchanged."""
-    return translator.term("officer", code_or_name) if code_or_name and translator else code_or_name
+def format_media_officer(code_or_name: str | None, translator: Translator | None) -> str:
+    """Return the translated code, a name unchanged, or "" if there is none."""
+    text = code_or_name or ""
+    return translator.term("officer", text) if text and translator else text
 
 
 def can_name_person(text: str) -> bool:

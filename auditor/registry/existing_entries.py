@@ -13,9 +13,11 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from functools import partial
 from itertools import chain
+from operator import contains
 
-from auditor.registry.columns import LINKS_COLUMN, normalize_label
+from auditor.registry.columns import normalize_label
 from storage.models.audit import AccountRow, AssociationEntry
 from storage.models.users import REGISTRY_FIELDS
 
@@ -29,16 +31,16 @@ SPREADSHEET_DIGITS = 15
 
 
 def may_be_corrupted_form_of(cell: str, original: str) -> bool:
-    """Return True if a spreadsheet program may have turned `original` into this different text."""
-    if cell == original:
-        return False
+    """Return True if a spreadsheet program may have turned `original` into this different text.
+
+    The program displays a number with fewer digits, or letters as question marks.
+    """
     if DISPLAYED_NUMBER_PATTERN.fullmatch(cell) and NUMBER_PATTERN.fullmatch(original):
         digits = _count_significant_digits(cell)
         return _parse_decimal(cell, digits) == _parse_decimal(original, digits)
-    return len(cell) == len(original) and all(
-        shown == letter or (shown == "?" and not letter.isascii())
-        for letter, shown in zip(original, cell, strict=True)
-    )
+    ascii_form = original.encode("ascii", errors="replace").decode()
+    forms = zip(original, ascii_form, strict=True)
+    return len(cell) == len(original) and all(map(contains, forms, cell))
 
 
 def _count_significant_digits(cell: str) -> int:
@@ -66,12 +68,9 @@ MOJIBAKE_SAMPLE_CHARS = 200
 def is_mojibake(text: str) -> bool:
     """Return True if the letters of a text were lost when a program saved it."""
     sample = text[:MOJIBAKE_SAMPLE_CHARS]
-    if sample.isascii() and "??" not in sample:
-        return False
-    return (
-        bool(QUESTION_MARKS_PATTERN.fullmatch(sample))
-        or len(ARABIC_AS_LATIN_PATTERN.findall(sample)) >= MIN_MOJIBAKE_LETTERS
-    )
+    latin_letters = ARABIC_AS_LATIN_PATTERN.findall(sample)
+    has_question_marks = QUESTION_MARKS_PATTERN.fullmatch(sample) is not None
+    return has_question_marks or len(latin_letters) >= MIN_MOJIBAKE_LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +98,12 @@ class ExistingEntries:
             ids_by_number.setdefault(_parse_decimal(id_), []).append(id_)
         for entry in entries_by_id.values():
             association = entry.association
-            for name in (association.name, association.name_ar, association.name_fr):
-                if name and (label := normalize_label(name)):
-                    ids_by_name.setdefault(label, set()).add(association.id)
+            names = filter(None, (association.name, association.name_ar, association.name_fr))
+            for label in filter(None, map(normalize_label, names)):
+                ids_by_name.setdefault(label, set()).add(association.id)
         links_by_column: dict[tuple[str, str], list[str]] = {}
         for row in accounts:
-            key = (row.association, row.column or LINKS_COLUMN)
+            key = (row.association, row.column)
             links_by_column.setdefault(key, []).append(row.typed_text)
         return cls(entries_by_id, ids_by_number, ids_by_name, links_by_column)
 
@@ -116,8 +115,7 @@ class ExistingEntries:
         if cell in self.entries_by_id or not DISPLAYED_NUMBER_PATTERN.fullmatch(cell):
             return cell
         originals = self.ids_by_number.get(_parse_decimal(cell), ())
-        candidates = [original for original in originals if original not in taken_ids]
-        return candidates[0] if len(candidates) == 1 else cell
+        return get_only([id_ for id_ in originals if id_ not in taken_ids], cell)
 
     def find_ids_by_name(self, names: Iterable[str]) -> list[str]:
         """Return the sorted ids of the associations that have one of these names."""
@@ -130,18 +128,20 @@ class ExistingEntries:
         Return the text of the cell unchanged if no registered text or several match.
         """
         known_texts: Sequence[str] = self.links_by_column.get((association, column), ())
-        if column in REGISTRY_FIELDS:
-            entry = self.entries_by_id.get(association)
-            value = entry.get_value(column) if entry else None
-            text_value = ", ".join(value) if isinstance(value, tuple) else value
-            known_texts = [text_value] if text_value else ()
+        entry = self.entries_by_id.get(association)
+        if entry and column in REGISTRY_FIELDS:
+            known_texts = [entry.format_value(column)]
         if text in known_texts:
             return text
-        originals = [known for known in known_texts if may_be_corrupted_form_of(text, known)]
-        return originals[0] if len(originals) == 1 else text
+        return get_only(list(filter(partial(may_be_corrupted_form_of, text), known_texts)), text)
 
 
 NO_EXISTING_ENTRIES = ExistingEntries()
+
+
+def get_only(candidates: Sequence[str], default: str) -> str:
+    """Return the only candidate, or the default if there are none or several."""
+    return candidates[0] if len(candidates) == 1 else default
 
 
 MAX_MADE_ID_CHARS = 60

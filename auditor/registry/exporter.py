@@ -11,7 +11,6 @@ from auditor.core.i18n.translator import Translator
 from auditor.core.reference.places import REGIONS
 from auditor.registry.columns import (
     FIELD_COLUMNS,
-    LINKS_COLUMN,
     MEDIA_OFFICER_CODES,
     format_media_officer,
     order_columns,
@@ -47,7 +46,7 @@ def build_export_rows(
     links: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
         cells_by_column = links.setdefault(account.association, {})
-        cells_by_column.setdefault(account.column or LINKS_COLUMN, []).append(account.typed_text)
+        cells_by_column.setdefault(account.column, []).append(account.typed_text)
     # each column as often as the association with most of its links needs it
     widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
     for cells_by_column in links.values():
@@ -73,11 +72,14 @@ def format_column_headings(columns: Iterable[str], translator: Translator | None
     return [format_column_heading(column, translator) for column in columns]
 
 
-def format_column_heading(column: str, translator: Translator | None) -> str:
-    """Return the heading of a column: the translated name, or the key without a translator."""
+def format_column_heading(column: str, translator: Translator | None, terms: str = "column") -> str:
+    """Return the heading of a column: the translated name, or the key without a translator.
+
+    The name is one of these terms, or that of a channel.
+    """
     if translator is None:
         return column
-    heading = translator.term("column", column)
+    heading = translator.term(terms, column)
     return translator.channel_name(column) if heading == column else heading
 
 
@@ -85,7 +87,7 @@ def iter_registry_workbook_chunks(
     rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
 ) -> Iterator[bytes]:
     """Yield the bytes of an XLSX workbook with lists of choices for some columns, in chunks."""
-    officers = [format_media_officer(code, translator) or code for code in MEDIA_OFFICER_CODES]
+    officers = [format_media_officer(code, translator) for code in MEDIA_OFFICER_CODES]
     languages = [format_language(code, translator) for code in LANGUAGE_NAMES]
     choices = {
         format_column_heading("language", translator): languages,
@@ -156,5 +158,4 @@ def _format_cell(
         return entry.id
     if column == "none_by_choice":
         return ", ".join(format_column_headings(entry.association.none_by_choice, translator))
-    value = entry.get_value(column)
-    return ", ".join(value) if isinstance(value, tuple) else value
+    return entry.format_value(column)

@@ -11,10 +11,15 @@ from datetime import datetime
 from functools import reduce
 from typing import Any
 
-from auditor.registry.columns import LINKS_COLUMN
 from probes.links.identify import identify_link
 from probes.models.finding import EARLIEST_DATETIME
-from storage.models.audit import ASSOCIATION_FIELDS, CONTACT_METHODS, AccountRow, Association
+from storage.models.audit import (
+    ASSOCIATION_FIELDS,
+    CONTACT_METHODS,
+    LINKS_COLUMN,
+    AccountRow,
+    Association,
+)
 from storage.models.users import REGISTRY_FIELDS, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 
 MULTI_VALUE_FIELDS = frozenset(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import filterfalse
+from operator import attrgetter, itemgetter, methodcaller
 from pathlib import Path
 
 from auditor.core.i18n.catalogs import LANGUAGE_NAMES
@@ -24,7 +25,6 @@ from auditor.registry.column_mapping import (
 )
 from auditor.registry.columns import (
     FIELD_COLUMNS,
-    LINKS_COLUMN,
     MEDIA_OFFICER_CODES,
     NAME_COLUMNS,
     can_name_person,
@@ -47,7 +47,7 @@ from probes.links import channel_registry, identify
 from probes.links.cells import split_links
 from probes.links.normalize import MAX_CELL_CHARS
 from probes.models.finding import Identity, LinkKind
-from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
+from storage.models.audit import LINKS_COLUMN, AccountRow, Association, AssociationEntry, Contact
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")
 EMAIL_PATTERN = re.compile(r"(?<![^@\s])[^@\s]+@[^@\s]+\.[^@\s.]+")
@@ -72,7 +72,10 @@ NO_ACCOUNT_ISSUES = {
     LinkKind.PHONE: Issue.NOT_AN_ACCOUNT,
 }
 """The problems of cells that name no account, by the kind of their link."""
-LINK_SEPARATORS = " \t;,،|"
+LONG_LINE_PATTERN = re.compile(
+    rf"^(?=.{{{MAX_CELL_CHARS + 1}}})(?:(.{{0,{MAX_CELL_CHARS - 1}}})[ \t;,،|])?.*$", re.MULTILINE
+)
+"""A line that is too long for one cell. Its group is what precedes the last separator that fits."""
 LINK_SPLIT_ROUNDS = 9
 """How often a link is split further, so that an exported registry gives the same links."""
 
@@ -152,7 +155,7 @@ class _RegistryReader:
         self._chosen_columns = memory.find(heading.cells)
         self._language = language
         self._existing = existing
-        self._given_ids: frozenset[str] = frozenset()
+        self._given_ids: set[str] = set()
         self._names_without_id: Counter[str] = Counter()
         self._result = ImportResult(
             headings=heading.cells, ignored_headings=memory.list_ignored(heading.cells)
@@ -173,21 +176,16 @@ class _RegistryReader:
             self._report_nameless_columns(sheet, rows)
         if sheet.delimiter:
             self._report_misplaced_cells(sheet.delimiter, rows)
-        id_index = next((index for index, name in self._columns.items() if name == "id"), None)
-        if id_index is not None:
-            self._given_ids = frozenset(row.get_cell(id_index) for row in rows) - {""}
-        if self._existing.ids_by_name:
-            self._count_names_without_id(rows)
-        for row in rows:
-            self._read_row(row)
-        return self._result
-
-    def _count_names_without_id(self, rows: Sequence[SheetRow]) -> None:
         for row in rows:
             facts = dict(self._list_filled_cells(row))
             name = self._find_name(facts)
-            if name and "id" not in facts:
+            if "id" in facts:
+                self._given_ids.add(facts["id"])
+            elif name:
                 self._names_without_id[normalize_label(name)] += 1
+        for row in rows:
+            self._read_row(row)
+        return self._result
 
     def _add_problem(self, line: int, column: str, value: str, issue: Issue) -> None:
         self._result.problems.append(
@@ -205,17 +203,15 @@ class _RegistryReader:
         self._result.sheet_columns = tuple(columns)
         unread_headings = []
         for column in columns:
-            is_ignored = column.heading in self._result.ignored_headings
+            is_unknown = column.heading not in {"", *self._result.ignored_headings}
             if column.column is not None:
                 self._columns[column.index] = column.column
                 self._headings_by_column.setdefault(column.column, column.heading)
-                continue
-            if column.heading and not is_ignored:
+            elif is_unknown or column.read_instead is not None:
+                is_copy = column.read_instead is not None
+                issue = Issue.DUPLICATE_COLUMN if is_copy else Issue.UNKNOWN_COLUMN
                 unread_headings.append(column.heading)
-            if column.read_instead is not None:
-                self._add_problem(line, column.heading, column.heading, Issue.DUPLICATE_COLUMN)
-            elif column.heading and not is_ignored:
-                self._add_problem(line, column.heading, column.heading, Issue.UNKNOWN_COLUMN)
+                self._add_problem(line, column.heading, column.heading, issue)
         self._result.columns = frozenset(self._columns.values())
         # without an unread column, the spreadsheet is meant to change other values only
         if FIELD_COLUMNS.issuperset(self._result.columns) and unread_headings:
@@ -223,10 +219,10 @@ class _RegistryReader:
 
     def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
-        widest = max((len(row.cells) for row in rows), default=0)
+        widest = max(map(len, map(attrgetter("cells"), rows)), default=0)
         width = len(self._heading.cells) if sheet.delimiter else widest
         for index in filterfalse(self._heading.get_cell, range(width)):
-            text = next(filter(None, (row.get_cell(index) for row in rows)), None)
+            text = next(filter(None, map(methodcaller("get_cell", index), rows)), None)
             if text is not None:
                 self._add_problem(self._heading.line, "", text, Issue.UNKNOWN_COLUMN)
 
@@ -256,8 +252,9 @@ class _RegistryReader:
             text = row.get_cell(index)
             if not text:
                 continue
-            if index in row.hyperlinks and column not in FIELD_COLUMNS:
-                text = text if ADDRESS_PATTERN.search(text) else row.hyperlinks[index]
+            has_link = column not in FIELD_COLUMNS and index in row.hyperlinks
+            if has_link and not ADDRESS_PATTERN.search(text):
+                text = row.hyperlinks[index]
             cells.append((column, text))
         return cells
 
@@ -266,7 +263,8 @@ class _RegistryReader:
         facts = dict(cells)
         name = self._find_name(facts)
         if name is None:
-            self._add_problem(row.line, "name", " ".join(text for _, text in cells), Issue.NO_NAME)
+            text = " ".join(map(itemgetter(1), cells))
+            self._add_problem(row.line, "name", text, Issue.NO_NAME)
             return
         if normalize_label(name) in list_example_names():
             self._add_problem(row.line, "", name, Issue.EXAMPLE_ROW)
@@ -428,16 +426,13 @@ def _split_cell(cell: str) -> tuple[list[str], bool]:
 
     A line has at most `MAX_CELL_CHARS` characters. Of a longer one, the links that are whole count.
     """
-    parts, is_cut = [cell], False
+    parts, cut_count = [cell], 0
     if len(cell) > MAX_CELL_CHARS:
+        cell, cut_count = LONG_LINE_PATTERN.subn(r"\1", cell)
         parts = cell.split("\n")
-        for number, line in enumerate(parts):
-            if len(line) > MAX_CELL_CHARS:
-                ends = [line.rfind(separator, 0, MAX_CELL_CHARS) for separator in LINK_SEPARATORS]
-                parts[number], is_cut = line[: max(0, *ends)], True
     for _ in range(LINK_SPLIT_ROUNDS):
         links = [link for part in parts for link in split_links(part) or [part]]
         if links == parts:
             break
         parts = links
-    return parts, is_cut
+    return parts, cut_count > 0

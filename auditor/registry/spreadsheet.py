@@ -33,6 +33,8 @@ FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 """Text that a spreadsheet program treats as a formula, also after spaces or in full width.
 
 Matches guarded text too, which has apostrophes before it."""
+GUARD_PATTERN = re.compile(rf"^'(?={FORMULA_PATTERN.pattern})")
+"""The apostrophe that prevents a cell from running as a formula."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
 DELIMITER_SAMPLE_LINES = 50
@@ -76,7 +78,7 @@ def read_sheets(path: Path, limits: ReadLimits = FILE_LIMITS) -> list[Sheet]:
         with path.open("rb") as file:  # a device or a pipe has no size before it is read
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
+        reason = str(error.strerror).lower()
         raise InputError(str(path), reason, "use another path") from None
     if len(data) > MAX_FILE_BYTES:
         raise SpreadsheetError("file_too_large", path, limit=MAX_FILE_BYTES // 1024**2)
@@ -161,13 +163,13 @@ def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
     for index, cell in enumerate(texts):
         if cell:
             text = sanitize_text(LINE_BREAK_PATTERN.sub("\n", cell)).replace("\xa0", " ").strip()
-            texts[index] = text[1:].strip() if _is_guarded(text) else text
+            texts[index] = GUARD_PATTERN.sub("", text).strip()
     return tuple(texts)
 
 
 def _is_guarded(cell: object) -> bool:
     """Return True if an apostrophe prevents the cell from running as a formula."""
-    return isinstance(cell, str) and cell[:1] == "'" and bool(FORMULA_PATTERN.match(cell))
+    return isinstance(cell, str) and GUARD_PATTERN.match(cell) is not None
 
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:

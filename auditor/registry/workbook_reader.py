@@ -22,6 +22,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
+from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, NamedTuple
@@ -208,7 +209,7 @@ def read_workbook(data: bytes, limits: ReadLimits) -> list[RawSheet]:
     Raises SpreadsheetError for a file beyond a limit, and any other exception for a damaged one.
     """
     budget = ReadBudget(limits._replace(rows=min(limits.rows, MAX_WORKBOOK_ROWS)))
-    read = _read_xlsx if XLSX_MEMBER in data else _read_other
+    read = _read_xlsx if XLSX_MEMBER in data else _iter_other_sheets
     try:
         return list(read(io.BytesIO(data), budget))
     except SpreadsheetError as error:
@@ -217,8 +218,8 @@ def read_workbook(data: bytes, limits: ReadLimits) -> list[RawSheet]:
         raise
 
 
-def _read_xlsx(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
-    """Yield the sheets of an XLSX file.
+def _read_xlsx(file: io.BytesIO, budget: ReadBudget) -> list[RawSheet]:
+    """Return the sheets of an XLSX file.
 
     Reading without random access skips the empty cells before a stray one, but has no hyperlinks.
     So a file with relationships of sheets is read once more for them.
@@ -226,31 +227,33 @@ def _read_xlsx(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
     from openpyxl import load_workbook  # noqa: PLC0415  # only the child process needs it
 
     workbook = load_workbook(file, read_only=True, data_only=True)
-    sheets = []
+    sheets: list[RawSheet] = []
+    unescape = partial(ESCAPED_UNDERSCORE_PATTERN.sub, "_")
     for sheet in workbook.worksheets:
         sheet.reset_dimensions()  # those that the file states may be wrong
-        rows = list(_iter_filled_rows(sheet.iter_rows(values_only=True), budget))
-        for _, cells in rows:
-            cells[:] = [ESCAPED_UNDERSCORE_PATTERN.sub("_", cell) for cell in cells]
+        filled_rows = _iter_filled_rows(sheet.iter_rows(values_only=True), budget)
+        rows: list[RawRow] = [(line, list(map(unescape, cells)), []) for line, cells in filled_rows]
         sheets.append((sheet.title, rows))
-    has_links = b"xl/worksheets/_rels/" in file.getvalue()
-    linked_sheets: Any = load_workbook(file, data_only=True) if has_links else {}
-    for title, found_rows in sheets:
-        linked = linked_sheets[title] if linked_sheets else None
-        yield title, [(line, cells, _find_links(linked, line, cells)) for line, cells in found_rows]
+    if b"xl/worksheets/_rels/" in file.getvalue():
+        linked_sheets = load_workbook(file, data_only=True)
+        for title, raw_rows in sheets:
+            for line, cells, links in raw_rows:
+                links.extend(_iter_links(linked_sheets[title], line, cells))
+    return sheets
 
 
-def _find_links(sheet: Any, line: int, cells: Sequence[str]) -> list[tuple[int, str]]:
-    """Return the columns from 0 and the web addresses of the filled cells of a row."""
-    addresses = []
-    for column, text in enumerate(cells):
-        link = sheet.cell(line, column + 1).hyperlink if sheet and text else None
-        if link is not None and (link.target or "").startswith(("http://", "https://")):
-            addresses.append((column, link.target))
-    return addresses
+def _iter_links(sheet: Any, line: int, cells: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the columns from 0 and the web addresses of the filled cells of a row.
+
+    A cell may have no hyperlink, and a hyperlink to a place in the workbook has no target.
+    """
+    for column in (number for number, cell in enumerate(cells) if cell):
+        target = str(getattr(sheet.cell(line, column + 1).hyperlink, "target", None))
+        if target.startswith(("http://", "https://")):
+            yield column, target
 
 
-def _read_other(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
+def _iter_other_sheets(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
     """Yield the sheets of an ODS or XLS file."""
     from python_calamine import CalamineWorkbook, PasswordError  # noqa: PLC0415
 

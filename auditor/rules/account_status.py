@@ -83,7 +83,10 @@ class ActivityBands(BaseModel):
         return self
 
     def classify_activity(self, status: AccountStatus, now: datetime) -> str:
-        """Return the activity: active, slow, inactive, dormant, never or unknown."""
+        """Return the activity: active, slow, inactive, dormant, never or unknown.
+
+        It is never if the account was seen without posts, and unknown for an account that is gone.
+        """
         if status.state is AccountState.GONE:
             return "unknown"
         if status.last_activity is not None:
@@ -152,7 +155,7 @@ def advance(
             tls_error = finding.facts.get("tls_error") if finding.reason is Reason.TLS else None
             cause = f"{finding.reason}/{tls_error}" if tls_error else str(finding.reason)
             streak = _extend_streak(streak, cause, observed_at)
-        elif _has_trouble_ended(streak, finding):
+        elif streak is not None and _has_trouble_ended(streak, finding):
             streak = None
         return replace(checked_status, failure_streak=streak)
     if is_different_account(status, finding):
@@ -179,16 +182,14 @@ def was_skipped(finding: Finding) -> bool:
     return finding.reason in SKIPPED_REASONS and finding.status is None
 
 
-def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
+def _has_trouble_ended(trouble: Streak, finding: Finding) -> bool:
     """Return True if an unknown result ends a streak of failures because the server responded.
 
     A bad certificate only exists on HTTPS, so only a verified HTTPS response ends that streak.
     """
-    if finding.reason not in ANSWERED_REASONS or finding.status is None:
-        return False
-    if trouble is None or trouble.reason != Reason.TLS:
-        return True
-    return (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
+    is_verified = str(finding.final_url).startswith("https:") and "tls_error" not in finding.facts
+    has_answered = finding.reason in ANSWERED_REASONS and finding.status is not None
+    return has_answered and (is_verified or trouble.reason != Reason.TLS)
 
 
 def has_answered(status: AccountStatus) -> bool:
@@ -206,13 +207,15 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
     docs/explanations/platforms.md.
     """
     last_finding = status.last_known_finding
-    if finding.presence is not Presence.PRESENT or not status.platform_id:
+    ids = {status.platform_id, finding.platform_id} - {None, ""}
+    if finding.presence is not Presence.PRESENT or len(ids) < 2:
         return False
-    if finding.platform_id in (None, "", status.platform_id):
-        return False
-    if finding.reason is Reason.RENAMED or last_finding is None:
-        return True
-    if not last_finding.name or not finding.name:
+    if (
+        finding.reason is Reason.RENAMED
+        or last_finding is None
+        or not last_finding.name
+        or not finding.name
+    ):
         return True
     return last_finding.name.casefold().split() != finding.name.casefold().split()
 
@@ -277,7 +280,11 @@ def _apply_present_finding(
 
 
 def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Activity | None:
-    """Return the latest activity, unless it is certainly older than the stored one."""
+    """Return the latest activity, unless it is certainly older than the stored one.
+
+    Return None for an account without posts, and if neither is known. A finding without a date
+    changes nothing.
+    """
     if finding.reason is Reason.EMPTY:
         return None
     latest = finding.last_activity

@@ -172,11 +172,10 @@ def _evaluate_accounts(
     """Return the listed accounts that are not disowned, with the decisions in force applied."""
     accounts = []
     for row in association_state.list_listed_accounts(evaluation_time.now):
-        if (row.channel, row.identity.key or row.typed_text) in disowned:
+        if (row.channel, row.subject) in disowned:
             continue
         status = apply_decisions(
             association_state.get_status(row),
-            row.channel,
             in_force,
             evaluation_time.now,
             evaluation_time.run_started_at,
@@ -199,7 +198,7 @@ def _find_domain_expiries(
     for account in accounts:
         row = account.row
         expiry = find_domain_expiry(row, association_state.domain_checks, stated, run_started_at)
-        if row.id is not None and expiry is not None:
+        if expiry is not None:
             expiries[row.id] = expiry
     return expiries
 
@@ -272,5 +271,5 @@ def _collect_registered_names(
         aliases = {row.identity.key}
         if row.id not in moved_account_ids:
             aliases |= association_state.collect_aliases(row)
-        registered_names.update((row.channel, alias) for alias in filter(None, aliases))
+        registered_names.update((row.channel, alias) for alias in aliases if alias)
     return registered_names

@@ -97,7 +97,6 @@ def is_overridden_by_evidence(decision: Decision, status: AccountStatus) -> bool
 
 def apply_decisions(
     status: AccountStatus,
-    channel: str,
     decisions: Iterable[Decision],
     now: datetime,
     run_started_at: datetime | None = None,
@@ -110,8 +109,6 @@ def apply_decisions(
     """
     for decision in select_decisions_in_force(decisions, now, run_started_at):
         is_about_account = decision.account_id == status.account_id
-        if decision.account_id is None:
-            is_about_account = decision.channel == channel
         if decision.kind is DecisionKind.CONFIRM and is_about_account:
             status = _apply_attestation(status, decision, run_started_at or now)
     return status
@@ -125,9 +122,9 @@ def _apply_attestation(
         decision_end is not None and run_started_at >= decision_end
     ):
         return status
-    activities = [status.last_activity] if status.last_activity else []
+    activities = [status.last_activity]
     with suppress(ValueError):  # the decision may name no day
-        day = date.fromisoformat(decision.value or "")
+        day = date.fromisoformat(str(decision.value))
         midnight = datetime.combine(day, time(), UTC)
         activities.append(Activity(midnight, ATTESTED_SOURCE, DatePrecision.DAY))
     streak = status.other_account_streak
@@ -135,7 +132,7 @@ def _apply_attestation(
         streak = None
     attested_status = replace(
         status,
-        last_activity=max(activities, key=attrgetter("published_at"), default=None),
+        last_activity=max(filter(None, activities), key=attrgetter("published_at"), default=None),
         other_account_streak=streak,
     )
     if status.state is AccountState.PRESENT:
@@ -156,8 +153,10 @@ AccountKey = tuple[str, str]
 AccountOwners = Mapping[AccountKey, tuple[str, ...]]
 """Associations that register an account."""
 
-DISOWNING_DECISION_KINDS = frozenset({DecisionKind.DISOWN, DecisionKind.MOVED})
-"""Decisions after which an account is neither checked nor evaluated: disowned or moved."""
+
+def is_disowning(decision: Decision) -> bool:
+    """Return True if an account is neither checked nor evaluated after a decision."""
+    return decision.kind in {DecisionKind.DISOWN, DecisionKind.MOVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,34 +214,36 @@ def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset
     if finding is not None:
         platform_ids.add(finding.platform_id)
         names.add(_find_redirect_target(row, finding))
-    for platform_id in platform_ids:
-        if platform_id:
-            names |= {platform_id, f"id:{platform_id}"}
+    for platform_id in filter(None, platform_ids):
+        names |= {platform_id, f"id:{platform_id}"}
     return frozenset(filter(None, names))
 
 
 def _find_redirect_target(row: AccountRow, finding: Finding) -> str | None:
-    """Return the key of the account to which a platform redirected, or None."""
-    if row.channel == channel_registry.WEBSITE_CHANNEL or finding.presence is not Presence.PRESENT:
+    """Return the key of another account to which a platform redirected, or None.
+
+    Most accounts end at their own address, so a report of one loads no channel.
+    """
+    if (
+        row.channel == channel_registry.WEBSITE_CHANNEL
+        or finding.presence is not Presence.PRESENT
+        or finding.final_url in (None, row.identity.canonical)
+    ):
         return None
-    if finding.final_url == row.identity.canonical:
-        return row.identity.key  # most accounts, so that a report of one loads no channel
-    target = _identify_url(finding.final_url or "")
+    target = _identify_url(finding.final_url)
     return target.key if target.channel == row.channel else None
 
 
 @lru_cache(maxsize=4096)
-def _identify_url(url: str) -> Identity:
+def _identify_url(url: str | None) -> Identity:
     """Return the identity of a URL. Cached, because one run asks several times in a row."""
-    return identify.identify_link(url)
+    return identify.identify_link(url or "")
 
 
 def collect_account_keys(association_state: AssociationState) -> set[AccountKey]:
     """Return the accounts and linked sites whose other owners matter."""
-    keys: set[AccountKey] = set()
-    for row in association_state.accounts:
-        if row.identity.key is not None:
-            keys.add((row.channel, row.identity.key))
+    links = map(attrgetter("channel", "identity.key"), association_state.accounts)
+    keys = {link for link in links if link[1] is not None}
     findings = map(attrgetter("last_known_finding"), association_state.statuses.values())
     for finding in filter(None, findings):
         keys |= _collect_site_keys(finding.links)
@@ -273,12 +274,10 @@ def find_other_owners(
     association_state: AssociationState, owners: AccountOwners
 ) -> dict[AccountKey, tuple[str, ...]]:
     """Return the other associations that register one of the accounts or linked sites."""
-    association = association_state.association.id
+    own_id = association_state.association.id
     other_owners = {}
-    for account_key in collect_account_keys(association_state):
-        others = [owner for owner in owners.get(account_key, ()) if owner != association]
-        if others:
-            other_owners[account_key] = tuple(others)
+    for key in collect_account_keys(association_state):
+        other_owners[key] = tuple(owner for owner in owners.get(key, ()) if owner != own_id)
     return other_owners
 
 
@@ -289,18 +288,16 @@ def find_disowned_accounts(
 
     A disowned account is disowned under all its names. A moved one may have moved to one of them.
     """
-    rows_by_id = {row.id: row for row in association_state.accounts}
+    rows_by_id: dict[int | None, AccountRow] = {row.id: row for row in association_state.accounts}
     disowned: set[AccountKey] = set()
-    for decision in decisions:
-        is_disowned = decision.kind is DecisionKind.DISOWN
-        row = rows_by_id.get(decision.account_id or 0)
-        if row is not None and decision.kind in DISOWNING_DECISION_KINDS:
-            names = {row.identity.key or row.typed_text}
-            if is_disowned:
+    for decision in filter(is_disowning, decisions):
+        row = rows_by_id.get(decision.account_id)
+        names = {decision.value}  # of an unregistered account
+        if row is not None:
+            names = {row.subject}
+            if decision.kind is DecisionKind.DISOWN:
                 names |= association_state.collect_aliases(row)
-            disowned.update((row.channel, name) for name in names)
-        if is_disowned and decision.value and decision.account_id is None:
-            disowned.add((decision.channel, decision.value))
+        disowned.update((decision.channel, name) for name in names if name)
     return frozenset(disowned)
 
 
@@ -314,23 +311,18 @@ def find_account_owners(
 
     Links that name no account and disowned accounts are left out.
     """
-    disowned_ids: set[int] = set()
-    disowned_keys: set[tuple[str, str, str | None]] = set()
-    for decision in select_decisions_in_force(decisions, now, run_started_at):
-        if decision.kind not in DISOWNING_DECISION_KINDS:
-            continue
-        if decision.account_id is not None:
-            disowned_ids.add(decision.account_id)
-        else:
-            disowned_keys.add((decision.association, decision.channel, decision.value))
+    in_force = select_decisions_in_force(decisions, now, run_started_at)
+    # An unregistered account has no id.
+    disowned = {
+        decision.account_id or (decision.association, decision.channel, decision.value)
+        for decision in filter(is_disowning, in_force)
+    }
     owners: dict[AccountKey, tuple[str, ...]] = {}
     for row in accounts:
         key = row.identity.key
         if not key or row.identity.kind not in ACCOUNT_KINDS or not is_listed_at(row, now):
             continue
-        if row.id in disowned_ids or (row.association, row.channel, key) in disowned_keys:
-            continue
-        known_owners = owners.get((row.channel, key), ())
-        if row.association not in known_owners:
-            owners[row.channel, key] = (*known_owners, row.association)
+        if disowned.isdisjoint([row.id, (row.association, row.channel, key)]):
+            names = (*owners.get((row.channel, key), ()), row.association)
+            owners[row.channel, key] = tuple(dict.fromkeys(names))
     return owners

@@ -11,7 +11,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import combinations
+from itertools import combinations, starmap
 from operator import attrgetter, itemgetter
 from typing import ClassVar, Literal
 
@@ -36,7 +36,7 @@ from auditor.rules.name_matching import (
 )
 from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
 from probes.links.identify import strip_key_prefix
-from probes.models.finding import LINKS_CUT_FACT, FactValue, Finding, LinkKind
+from probes.models.finding import LINKS_CUT_FACT, FactValue, LinkKind
 from storage.models.audit import CONTACT_METHODS
 
 
@@ -81,6 +81,10 @@ class AccountRule(Rule):
         """Yield the matches for one account."""
 
 
+OUTCOME_BY_DECIDED = {True: MatchOutcome.COUNTED, False: MatchOutcome.REMAINS}
+"""The outcome of a match by whether this run was conclusive."""
+
+
 def build_account_match(
     account: EvaluatedAccount, context: RuleContext, **params: FactValue
 ) -> RuleMatch:
@@ -88,7 +92,7 @@ def build_account_match(
     return RuleMatch(
         account.channel,
         account.subject,
-        MatchOutcome.COUNTED if account.was_decided_in_run else MatchOutcome.REMAINS,
+        OUTCOME_BY_DECIDED[account.was_decided_in_run],
         params=build_common_params(account, context, **params),
         evidence=build_evidence_params(account),
     )
@@ -112,14 +116,15 @@ def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     last_finding = account.status.last_known_finding
     if last_finding is None:
         return {}
-    title = get_page_title(account, last_finding)
+    title = get_page_title(account)
     marker = last_finding.detail or title
     return {"page_title": title, "marker": marker, "markers": marker}
 
 
-def get_page_title(account: EvaluatedAccount, finding: Finding) -> FactValue:
-    """Return the title of an account's page, else its name or URL."""
-    return finding.facts.get("title") or finding.name or account.url
+def get_page_title(account: EvaluatedAccount) -> FactValue:
+    """Return the title of an account's page when it was last known, else its name or URL."""
+    finding = account.status.last_known_finding
+    return (finding and (finding.facts.get("title") or finding.name)) or account.url
 
 
 def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:
@@ -130,9 +135,9 @@ def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     proof = {
         "status": last_finding.status,
         "final_url": last_finding.final_url,
-        "detail": last_finding.detail or None,
+        "detail": last_finding.detail,
     }
-    return {name: value for name, value in proof.items() if value is not None}
+    return {name: value for name, value in proof.items() if value not in (None, "")}
 
 
 def format_iso_day(timestamp: datetime | None) -> str:
@@ -152,15 +157,12 @@ class ProposedRule(Rule):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each proposal that is still linked."""
         sites = context.list_readable_sites()
-        were_all_read = bool(sites) and all(
-            site.was_decided_in_run and are_all_pages_read(site) for site in sites
-        )
+        were_read = {site.was_decided_in_run and are_all_pages_read(site) for site in sites}
         for proposal in context.proposals:
             link, is_fresh = proposal.link, proposal.last_seen >= context.run_started_at
-            if not self.applies_to(link.channel):
-                continue
             is_known = context.is_known_link(link)
-            if is_known or (were_all_read and not is_fresh):
+            is_no_longer_linked = were_read == {True} and not is_fresh
+            if is_known or is_no_longer_linked or not self.applies_to(link.channel):
                 continue
             params = {
                 "url": link.canonical,
@@ -168,7 +170,7 @@ class ProposedRule(Rule):
                 "source": link.source,
                 "snippet": link.snippet,
             }
-            outcome = MatchOutcome.COUNTED if is_fresh else MatchOutcome.REMAINS
+            outcome = OUTCOME_BY_DECIDED[is_fresh]
             if is_known is None:
                 outcome = MatchOutcome.UNKNOWN
             yield RuleMatch(link.channel, link.key, outcome, params=params)
@@ -187,7 +189,7 @@ class LinksToGoneRule(AccountRule):
         if account.present_finding is None:
             yield build_unknown_match(account)
             return
-        gone_accounts = list(filter(attrgetter("is_gone"), context.accounts))
+        gone_accounts = [account for account in context.accounts if account.is_gone]
         dead_links = [
             link
             for link in account.present_links
@@ -216,7 +218,7 @@ class NoBacklinkRule(AccountRule):
         """Yield a match if the site exists and the account could link to it."""
         if account.channel == WEBSITE_CHANNEL:
             return
-        sites = list(filter(attrgetter("present_finding"), context.sites))
+        sites = [site for site in context.sites if site.present_finding]
         facts = account.present_facts
         if not sites or not facts.get("all_links_resolved") or LINKS_CUT_FACT in facts:
             yield build_unknown_match(account)
@@ -242,7 +244,7 @@ class NotLinkedRule(AccountRule):
             yield RuleMatch(
                 account.channel,
                 account.subject,
-                MatchOutcome.COUNTED if is_decided else MatchOutcome.REMAINS,
+                OUTCOME_BY_DECIDED[is_decided],
                 params=build_common_params(account, context, pages=sites[0].url),
             )
 
@@ -258,12 +260,12 @@ class NameDiffersRule(AccountRule):
         is_named = is_account_named(account, context)
         if is_named is None:
             yield build_unknown_match(account)
-        elif not is_named and account.present_finding is not None:
+        elif not is_named:
             yield build_account_match(
                 account,
                 context,
                 expected=format_expected_names(context.association),
-                found=account.present_finding.name or "",
+                found=account.present_name,
             )
 
 
@@ -277,12 +279,12 @@ class NotNamedRule(AccountRule):
         is_named = is_site_named(account, context)
         if is_named is None:
             yield build_unknown_match(account)
-        elif not is_named and account.present_finding is not None:
+        elif not is_named:
             yield build_account_match(
                 account,
                 context,
                 expected=format_expected_names(context.association),
-                page_title=get_page_title(account, account.present_finding),
+                page_title=get_page_title(account),
             )
 
 
@@ -345,14 +347,15 @@ class UndeclaredRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel without an account."""
-        decided_channels = context.none_by_choice | context.moved_channels
+        identities = map(attrgetter("row.identity"), context.accounts)
+        possible_kinds = {LinkKind.INVALID, LinkKind.SHORT_LINK}
+        declared_channels = (context.none_by_choice | context.moved_channels).union(
+            item.channel
+            for item in identities
+            if item.key is not None or item.kind in possible_kinds
+        )
         for channel in self.channels:
-            identities = map(attrgetter("row.identity"), context.accounts_on(channel))
-            possible_kinds = {LinkKind.INVALID, LinkKind.SHORT_LINK}
-            has_account = any(
-                item.key is not None or item.kind in possible_kinds for item in identities
-            )
-            if not has_account and channel not in decided_channels:
+            if channel not in declared_channels:
                 yield RuleMatch(channel, params={"checked_at": format_iso_day(context.now)})
 
 
@@ -402,7 +405,7 @@ class DuplicateRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel with several accounts."""
-        used_channels = set(map(attrgetter("channel"), context.accounts))
+        used_channels = {account.channel for account in context.accounts}
         for channel in self.channels or sorted(used_channels):
             urls = _list_distinct_urls(context.accounts_on(channel))
             if urls:
@@ -417,10 +420,10 @@ def _list_distinct_urls(accounts: Iterable[EvaluatedAccount]) -> list[str]:
         if known_keys.isdisjoint(account.all_keys):
             distinct_accounts.append(account)
         known_keys |= account.all_keys
-    for first, second in combinations(distinct_accounts, 2):
-        if not may_be_same_account(first.all_keys, second.all_keys):
-            return [account.url for account in distinct_accounts]
-    return []
+    pairs_of_keys = combinations(map(attrgetter("all_keys"), distinct_accounts), 2)
+    if all(starmap(may_be_same_account, pairs_of_keys)):
+        return []
+    return list(map(attrgetter("url"), distinct_accounts))
 
 
 class IncompleteRule(Rule):

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from operator import attrgetter
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.links.domains import find_rdap_service, get_own_domain
@@ -74,7 +73,7 @@ class EvaluatedAccount:
     @property
     def subject(self) -> str:
         """Return the text that distinguishes the account on its channel."""
-        return self.row.identity.key or self.row.typed_text
+        return self.row.subject
 
     @property
     def url(self) -> str:
@@ -98,9 +97,19 @@ class EvaluatedAccount:
         An account that is confirmed as gone has none.
         """
         last_finding = self.status.last_known_finding
-        if last_finding is None or last_finding.presence is not Presence.PRESENT:
+        if self.is_gone or last_finding is None or last_finding.presence is not Presence.PRESENT:
             return None
-        return None if self.is_gone else last_finding
+        return last_finding
+
+    @property
+    def present_name(self) -> str:
+        """Return the public name of the present account, or ""."""
+        return (self.present_finding.name or "") if self.present_finding is not None else ""
+
+    @property
+    def present_url(self) -> str:
+        """Return the address at which the present account answered, or ""."""
+        return (self.present_finding.final_url or "") if self.present_finding is not None else ""
 
     @property
     def present_facts(self) -> Mapping[str, FactValue]:
@@ -251,15 +260,17 @@ def find_domain_expiry(
             known_at=check.answered_at,
             has_registry_answer=True,
         )
-    has_answer = check is not None and check.answered_at is not None
-    if check is not None and not (check.expires_on or check.statuses or check.reason):
-        has_answer = False
+    has_answer = (
+        check is not None
+        and check.answered_at is not None
+        and bool(check.expires_on or check.statuses or check.reason)
+    )
     decision = stated.get(account_id)
-    if decision is not None and decision.value:
+    if decision is not None:
         return DomainExpiry(
             domain,
             "stated",
-            expires_on=date.fromisoformat(decision.value),
+            expires_on=date.fromisoformat(str(decision.value)),
             known_at=decision.decided_at,
             has_registry_answer=has_answer,
         )
@@ -295,9 +306,11 @@ def _find_cause(domain: str, check: DomainCheck | None) -> str:
         return "no_service"
     if check is None:
         return "not_asked"
-    if check.reason is Reason.NOT_FOUND:
-        return "not_registered"
-    return str(check.reason or "no_date")
+    return CAUSE_BY_REASON.get(check.reason, str(check.reason))
+
+
+CAUSE_BY_REASON = {None: "no_date", Reason.NOT_FOUND: "not_registered"}
+"""Causes of an unknown expiry. Other reasons of a check are their own cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +341,10 @@ class RuleContext:
         return [account for account in self.accounts if account.channel == channel]
 
     def is_known_link(self, link: FoundLink) -> bool | None:
-        """Return True if a linked account is registered or disowned, None if it may be."""
+        """Return True if a linked account is registered or disowned, None if it may be.
+
+        It may be if the link has another kind of key than an account that is not gone.
+        """
         if (link.channel, link.key) in self.disowned_accounts:
             return True
         is_known: bool | None = False
@@ -346,7 +362,7 @@ class RuleContext:
 
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
-        return list(filter(attrgetter("was_page_read"), self.sites))
+        return [site for site in self.sites if site.was_page_read]
 
 
 NEVER_ALIASED_PREFIXES = ("in/", "group:")

@@ -141,25 +141,27 @@ def update_gaps(
 def _update_gap(
     gap: Gap, rule_match: RuleMatch | None, catalogue: GapCatalogue, now: datetime
 ) -> Gap:
-    outcome = rule_match.outcome if rule_match else MatchOutcome.ENDED
-    if rule_match is None or (outcome is MatchOutcome.ENDED and gap.opened_at is not None):
+    """Return the row after a run: closed without a match, unchanged if the match is unknown.
+
+    An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
+    """
+    is_open = gap.opened_at is not None
+    if rule_match is None or (rule_match.outcome is MatchOutcome.ENDED and is_open):
         return replace(gap, closed_at=now)
+    outcome = rule_match.outcome
     if outcome is MatchOutcome.UNKNOWN:
         return gap
-    run_count = gap.run_count + outcome.counts
-    if rule_match.run_count is not None:
-        run_count = rule_match.run_count
+    run_count = rule_match.run_count or gap.run_count + outcome.counts
     has_enough_runs = run_count >= catalogue[gap.code].confirm_runs
     is_confirmed = outcome.confirms or (outcome is MatchOutcome.COUNTED and has_enough_runs)
     changes: dict[str, Any] = {"run_count": run_count}
-    # An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
-    if gap.opened_at is None or outcome in {MatchOutcome.COUNTED, MatchOutcome.CONFIRMED}:
+    if not is_open or outcome in {MatchOutcome.COUNTED, MatchOutcome.CONFIRMED}:
         changes |= {
             "params": rule_match.params,
             "evidence": rule_match.evidence,
             "severity": rule_match.severity,
         }
-    if gap.opened_at is None and is_confirmed:
+    if is_confirmed and not is_open:
         changes["opened_at"] = now
     return replace(gap, **changes)
 
@@ -208,11 +210,14 @@ def get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, i
 
 
 def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
+    """Return True if a gap explains another one.
+
+    Both are about one account, or one of them is about the whole channel or association.
+    """
     definition = catalogue[hiding_gap.code]
-    if gap.code not in definition.hides or hiding_gap is gap:
+    if gap.code not in definition.hides:
         return False
     if hiding_gap.channel != gap.channel:
         return definition.scope == "association"
-    # Both are about one account, or one of them about the whole channel.
     subjects = {hiding_gap.subject, gap.subject}
     return hiding_gap.code == "channel_unlisted" or "" in subjects or len(subjects) == 1

@@ -19,6 +19,7 @@ from auditor.rules.account_status import PRECISION_SLACK_DAYS, ActivityBands, is
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
 from probes.links import channel_registry, normalize, post_numbers
 from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.links.domains import is_in_domains
 from probes.links.post_numbers import LinkedPost
 from probes.models.finding import LINKS_CUT_FACT, Activity, FoundLink, Reason
 from storage.models.audit import AccountStatus
@@ -57,29 +58,26 @@ def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool
     site_links = _list_site_links(context)
     if any(map(account.is_linked_by, site_links)):
         return True
-    sites = list(filter(attrgetter("is_living_account"), context.sites))
-    are_all_read = bool(sites) and all(map(are_all_pages_read, sites))
-    if any(map(account.may_be_linked_by, site_links)) or not are_all_read:
+    sites = [site for site in context.sites if site.is_living_account]
+    were_read = set(map(are_all_pages_read, sites))
+    if any(map(account.may_be_linked_by, site_links)) or were_read != {True}:
         return None
     return False
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Return whether an account links to a site of its association; None if unknown."""
-    site_links = list(filter(_is_site_link, account.present_links))
-    if not site_links:
+    hosts = {link.key.partition("/")[0] for link in filter(_is_site_link, account.present_links)}
+    if not hosts:
         return None
     own_hosts: set[str] = set()
     for site in context.sites:
         own_hosts.add((site.row.identity.key or "").partition("/")[0])
-        if site.present_finding is not None:
-            final_host = normalize.get_host(site.present_finding.final_url or "")
-            own_hosts.add(final_host.removeprefix("www."))
+        own_hosts.add(normalize.get_host(site.present_url).removeprefix("www."))
     own_hosts.discard("")
-    hosts = {link.key.partition("/")[0] for link in site_links}
     # One host may be a subdomain of the other.
-    pairs = [(f".{host}", f".{own_host}") for host, own_host in product(hosts, own_hosts)]
-    return any(host.endswith(own) or own.endswith(host) for host, own in pairs)
+    pairs = product(hosts, own_hosts)
+    return any(is_in_domains(host, [own]) or is_in_domains(own, [host]) for host, own in pairs)
 
 
 def _is_site_link(link: FoundLink) -> bool:
@@ -103,7 +101,7 @@ def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if an account links to the site of another association."""
-    if not any(map(attrgetter("is_account"), context.sites)):
+    if not any(site.is_account for site in context.sites):
         return False
     site_links = filter(_is_site_link, account.present_links)
     site_keys = chain.from_iterable(map(get_site_keys, site_links))
@@ -121,7 +119,7 @@ def _are_links_whole(account: EvaluatedAccount) -> bool:
 
 
 def _list_site_links(context: RuleContext) -> list[FoundLink]:
-    return list(chain.from_iterable(map(attrgetter("present_links"), context.sites)))
+    return [link for site in context.sites for link in site.present_links]
 
 
 CREDITED_BANDS = frozenset({"active", "slow"})
@@ -156,16 +154,14 @@ def _find_authors(post: LinkedPost, accounts: Sequence[EvaluatedAccount]) -> lis
     There is none if several accounts have this name, such as a person and a page on LinkedIn, which
     writes only the slug.
     """
-    indexes, names = [], set()
+    name = post.key.rpartition("/")[2]
+    indexes, subjects = [], set()
     for index, account in enumerate(accounts):
-        keys, key = account.all_keys, post.key
-        if post.channel == "linkedin":
-            keys = frozenset(own_key.rpartition("/")[2] for own_key in keys)
-            key = key.rpartition("/")[2]
-        if account.channel == post.channel and account.is_account and key in keys:
+        names = {key.rpartition("/")[2] for key in account.all_keys}
+        if account.channel == post.channel and account.is_account and name in names:
             indexes.append(index)
-            names.add(account.subject)
-    return indexes if len(names) == 1 else []
+            subjects.add(account.subject)
+    return indexes if len(subjects) == 1 else []
 
 
 def _raise_activity(

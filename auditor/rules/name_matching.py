@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
-from itertools import chain, product
-from operator import itemgetter
+from itertools import chain, product, starmap
+from operator import attrgetter
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
@@ -99,7 +99,7 @@ class _ScriptWords:
     def initials(self) -> frozenset[str]:
         """Return the initials with and without those of stop words."""
         main_words = [word for word in self.words if len(word) > 2 and word not in _STOP_WORDS]
-        both = ("".join(map(itemgetter(0), words)) for words in (self.words, main_words))
+        both = ("".join(word[0] for word in words) for words in (self.words, main_words))
         return frozenset(initials for initials in both if len(initials) > 2)
 
     def is_in_handle(self, letters: str) -> bool:
@@ -141,6 +141,10 @@ def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | No
 
 @lru_cache(maxsize=COMPARISON_CACHE_SIZE)
 def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
+    """Return whether two names in one script have a word, a part or initials in common.
+
+    Return None if they have not, and are not certainly different either.
+    """
     own_names = list(map(_split_by_script, names))
     displayed_words = _split_by_script(displayed_name)
     for own_name in own_names:
@@ -150,22 +154,25 @@ def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
             if (
                 _contains_part(shown, own)
                 or _contains_part(own, shown)
-                or any(_is_same_word(*pair) for pair in pairs)
+                or any(starmap(_is_same_word, pairs))
             ):
                 return True
     return False if _is_certainly_different(displayed_words, own_names) else None
 
 
 def _is_certainly_different(displayed_words: NameWords, own_names: list[NameWords]) -> bool:
-    """Return True if names without a common word can be compared in every script."""
+    """Return True if names without a common word can be compared in every script.
+
+    They cannot if either may be the initials of words in another language.
+    """
     was_compared = False
     for script, shown_words in displayed_words.items():
         if not shown_words.distinctive_words:
             continue
-        comparable = list(_iter_comparable_names(script, shown_words, own_names))
-        # Either name may be initials of words in another language.
-        own_are_initials = all(words.may_be_initials for words in comparable)
-        if not comparable or shown_words.may_be_initials or own_are_initials:
+        comparable = _iter_comparable_names(script, shown_words, own_names)
+        # True if none is comparable, too.
+        own_are_initials = all(map(attrgetter("may_be_initials"), comparable))
+        if shown_words.may_be_initials or own_are_initials:
             return False
         was_compared = True
     return was_compared and not _has_same_sound_in_other_script(displayed_words, own_names)
@@ -249,16 +256,14 @@ def _contains_part(name: _ScriptWords, other_name: _ScriptWords) -> bool:
 
 def _is_same_word(first: str, second: str) -> bool:
     """Return True if two words are the same, perhaps inflected or transliterated differently."""
-    if first == second:
-        return True
     shorter, longer = sorted((first, second), key=len)
     if len(shorter) < 4:
-        return False
-    if longer.startswith(shorter):
-        return True
-    if SequenceMatcher(None, first, second).ratio() >= 0.75:
-        return True
-    return _get_consonant_sounds(first) == _get_consonant_sounds(second)
+        return first == second
+    return (
+        longer.startswith(shorter)
+        or SequenceMatcher(None, first, second).ratio() >= 0.75
+        or _get_consonant_sounds(first) == _get_consonant_sounds(second)
+    )
 
 
 def _get_consonant_sounds(word: str) -> str:
@@ -307,11 +312,10 @@ def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | 
     Another name does not count against an account that the association's site links to, or whose
     handle contains the name: it may be called so in another language.
     """
-    finding = account.present_finding
-    if finding is None or not finding.name:
+    if not account.present_name:
         return None
     names = list_association_names(context.association)
-    matches = is_name_match(finding.name, names)
+    matches = is_name_match(account.present_name, names)
     if matches is False and (
         has_name_in_handle(strip_key_prefix(account.subject), names)
         or is_linked_from_site(account, context)

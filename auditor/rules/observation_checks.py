@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from math import inf
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -161,20 +162,23 @@ class OlderThanRule(AccountRule):
             )
 
 
+PARAM_BY_FACT = {"moved_to": "new_url"}
+"""The parameters of texts that have another name than their fact."""
+
+
 class FactRule(AccountRule):
     """A fact of a present account: below or above a number, true or false, or present."""
 
     check: Literal["fact"]
     fact: str
-    below: float | None = Field(default=None, ge=0, le=MAX_RULE_NUMBER)
-    above: float | None = Field(default=None, ge=0, le=MAX_RULE_NUMBER)
+    below: float = Field(default=inf, ge=0, le=MAX_RULE_NUMBER)
+    above: float = Field(default=-inf, ge=0, le=MAX_RULE_NUMBER)
     equals: bool | None = Field(default=None, alias="is")
     present: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _validate_single_test(self) -> FactRule:
-        conditions = (self.below, self.above, self.equals, self.present)
-        if conditions.count(None) != len(conditions) - 1:
+        if len(self.model_fields_set & {"below", "above", "equals", "present"}) != 1:
             raise ValueError(
                 "a fact rule needs one condition; try: exactly one of below, above, is, present"
             )
@@ -187,22 +191,17 @@ class FactRule(AccountRule):
             if account.present_finding is None or not self.present:
                 yield build_unknown_match(account)
         elif self._is_fulfilled(value):
-            fact_params: dict[str, FactValue] = {"cause": self.fact}
-            if self.fact == "certificate_days" and not isinstance(value, str):
-                expires_at = datetime.fromtimestamp(context.now.timestamp() + 86_400 * value, UTC)
+            fact_params = {"cause": self.fact, PARAM_BY_FACT.get(self.fact, self.fact): value}
+            if self.fact == "certificate_days":
+                expires_at = context.now.astimezone(UTC) + timedelta(days=float(value))
                 fact_params = {"expires_on": expires_at.date().isoformat()}
-            else:
-                fact_params["new_url" if self.fact == "moved_to" else self.fact] = value
             yield build_account_match(account, context, **{"pages": account.url, **fact_params})
 
     def _is_fulfilled(self, value: FactValue) -> bool:
-        if self.present:
-            return True
-        if self.equals is not None:
-            return bool(value) is self.equals
-        if isinstance(value, str):
-            return False
-        return value < self.below if self.below is not None else value > (self.above or 0)
+        """Return True if a measured fact fulfils the condition. A text has no size."""
+        if self.present or self.equals is not None:
+            return self.equals in (None, bool(value))
+        return not isinstance(value, str) and self.above < value < self.below
 
 
 def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
@@ -213,8 +212,8 @@ def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) ->
     return facts.get(fact)
 
 
-EXPIRY_SEVERITIES = ("medium", "high", "urgent")
-"""The severity for each limit of `DomainExpiresRule.days`, in the same order."""
+EXPIRY_SEVERITIES = (None, "medium", "high", "urgent")
+"""The severity by the number of limits of `DomainExpiresRule.days` that are reached."""
 
 
 class DomainExpiresRule(AccountRule):
@@ -259,8 +258,7 @@ class DomainExpiresRule(AccountRule):
         if expiry.expires_on is None:
             return None
         days_left = (expiry.expires_on - today).days
-        reached_count = sum(days_left <= limit for limit in self.days)
-        return EXPIRY_SEVERITIES[reached_count - 1] if reached_count else None
+        return EXPIRY_SEVERITIES[sum(days_left <= limit for limit in self.days)]
 
 
 def _build_expiry_params(expiry: DomainExpiry, account: EvaluatedAccount) -> dict[str, FactValue]:

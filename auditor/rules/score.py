@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter
 
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ActivityBands, days_between
@@ -150,10 +149,9 @@ def rate_points(
     """
     context = _adjust_context_for_visitors(context)
     ratings: dict[str, list[PointState]] = defaultdict(list)
-    for account in filter(_is_stated, context.accounts):
-        if account.channel in RATED_CHANNELS:
-            for item, state in _rate_items(account, context, bands):
-                ratings[item].append(state)
+    for account in filter(_is_rated, context.accounts):
+        for item, state in _rate_items(account, context, bands):
+            ratings[item].append(state)
     best_first = (PointState.GOOD, PointState.UNKNOWN, PointState.BAD)
     states = {}
     for item in POINT_WEIGHTS:
@@ -164,14 +162,13 @@ def rate_points(
             states[item] = PointState.WAIVED
         elif not ratings[item] and channel not in context.moved_channels:
             states[item] = PointState.BAD
-    for channel in unmixed_channels:
-        states[f"{channel}.active"] = PointState.WAIVED
-    return states
+    unmixed_items = map("{}.active".format, unmixed_channels)
+    return states | dict.fromkeys(unmixed_items, PointState.WAIVED)
 
 
-def _is_stated(account: EvaluatedAccount) -> bool:
-    """Return True unless the cell of the registry says that there is no account."""
-    return account.row.identity.kind is not LinkKind.NONE
+def _is_rated(account: EvaluatedAccount) -> bool:
+    """Return True on a rated channel, unless the cell of the registry says "none"."""
+    return account.channel in RATED_CHANNELS and account.row.identity.kind is not LinkKind.NONE
 
 
 def _rate_items(
@@ -234,19 +231,21 @@ def _is_person_or_group(account: EvaluatedAccount) -> bool:
 def _rate_activity_band(
     account: EvaluatedAccount, bands: ActivityBands, now: datetime, good_bands: tuple[str, ...]
 ) -> PointState:
+    """Rate how recent the newest publication is.
+
+    An old date that a person reported does not count against anyone.
+    """
     band = bands.classify_activity(account.status, now)
     if band in good_bands:
         return PointState.GOOD
     newest = account.status.last_activity
-    # An old date that a person reported does not count against anyone.
     is_attested = newest is not None and newest.source == ATTESTED_SOURCE
     return PointState.UNKNOWN if band == "unknown" or is_attested else PointState.BAD
 
 
 def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
     """Rate whether the site links to an account; without a site nothing does."""
-    stated_sites = filter(_is_stated, context.sites)
-    if all(map(attrgetter("is_gone"), stated_sites)):
+    if all(site.is_gone for site in context.sites if _is_rated(site)):
         return PointState.BAD
     return _to_point_state(is_linked_from_site(account, context))
 
@@ -271,26 +270,30 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
 
 
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
-    """Return True if visitors cannot reach a site or are warned off, and this is confirmed."""
+    """Return True if visitors cannot reach a site or are warned off, and this is confirmed.
+
+    It is confirmed by an open gap, or by as many days and runs as that gap needs.
+    """
     failure, doubt = account.status.failure_streak, account.status.unconfirmed_streak
-    if account.channel != WEBSITE_CHANNEL:
-        return False
     if (account.channel, account.subject) in context.unreachable_sites:
-        return failure is not None or doubt is not None
-    if failure is None or days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
+        return (failure, doubt) != (None, None)
+    if failure is None or account.channel != WEBSITE_CHANNEL:
         return False
     gap_code = "website_insecure" if failure.reason == Reason.TLS else "website_down"
-    return failure.run_count >= load_gap_catalogue()[gap_code].confirm_runs
+    has_enough_runs = failure.run_count >= load_gap_catalogue()[gap_code].confirm_runs
+    return has_enough_runs and days_between(failure.since, failure.latest_at) >= MIN_TROUBLE_DAYS
 
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
-    """Return an account with its new name, because its old name would earn nothing."""
+    """Return an account with its new name, because its old name would earn nothing.
+
+    It is unchanged if it was not renamed, or if the new address names no account of its channel.
+    """
     finding = account.present_finding
-    if finding is None or not finding.final_url:
+    is_renamed = finding is not None and finding.reason is Reason.RENAMED
+    if not is_renamed and "moved_to" not in account.present_facts:
         return account
-    if finding.reason is not Reason.RENAMED and "moved_to" not in finding.facts:
-        return account
-    row = replace(account.row, identity=identify.identify_link(finding.final_url))
+    row = replace(account.row, identity=identify.identify_link(account.present_url))
     renamed = replace(account, row=row, aliases=account.aliases - {account.row.identity.key})
     if renamed.channel != account.channel or not renamed.is_account:
         return account

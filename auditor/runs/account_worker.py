@@ -223,7 +223,7 @@ class AccountWorker:
         nearly always replaces the first one.
         """
         last_observation = entry.last_observation
-        if result.is_unchanged and last_observation is not None and self.audit_run.id is not None:
+        if result.is_unchanged and last_observation is not None:
             return replace(
                 last_observation[1],
                 run_id=self.audit_run.id,
@@ -242,8 +242,6 @@ class AccountWorker:
                 and row.channel not in self.checker.api_budgets
             ),
         )
-        assert row.id is not None
-        assert self.audit_run.id is not None
         observation = Observation(
             row.id,
             self.audit_run.id,
@@ -371,7 +369,7 @@ def list_due_domains(app: App, run: AuditRun) -> dict[str, dict[int, DomainCheck
     ):
         domain = find_website_domain(row)
         service = find_rdap_service(domain)
-        if row.id is None or service is None or not should_check(row):
+        if service is None or not should_check(row):
             continue
         check = drop_check_of_other_domain(stored_check, domain)
         checks_by_domain[domain][row.id] = check
@@ -409,7 +407,6 @@ def _build_domain_checks(
     now: datetime,
 ) -> Iterator[DomainCheck]:
     """Yield the check of each account. After a failure, it repeats the last response."""
-    assert run.id is not None
     for account_id, previous_check in previous_checks.items():
         previous = previous_check or DomainCheck(account_id, run.id, domain, now)
         if finding.presence is Presence.UNKNOWN:

@@ -138,7 +138,7 @@ async def _recheck_accounts(app: App, association: str, now: datetime) -> list[A
             raise RecheckRefusedError("parsers_broken") from error
         checker = AccountChecker(fetcher, parsers, state.api_budgets)
         rechecks = [
-            _recheck_account(row, statuses.get(row.id or 0), checker, state.circuit_breakers)
+            _recheck_account(row, statuses.get(row.id), checker, state.circuit_breakers)
             for row in filter(build_account_filter(decisions, config, now), accounts)
         ]
         return await asyncio.gather(*rechecks)
@@ -191,9 +191,7 @@ def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
 def is_day_finished(store: Store, now: datetime) -> bool:
     """Return True if the run of the day, or a later one, is done, unless it checked no account."""
     run = store.runs.get_latest()
-    if run is None or run.id is None or run.day < now.date():
-        return False
-    if run.state is not AuditRunState.DONE:
+    if run is None or run.day < now.date() or run.state is not AuditRunState.DONE:
         return False
     return run.day > now.date() or store.observations.has_observations(run.id, run.id)
 
@@ -206,7 +204,6 @@ def load_run_progress(store: Store) -> tuple[int, int] | None:
     run = store.runs.get_latest()
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
-    assert run.id is not None
     checked_count = sum(store.observations.count_by_presence(run.id).values())
     return checked_count, run.report.accounts_due or 0
 
@@ -218,7 +215,7 @@ def has_results(store: Store) -> bool:
     accounts has problems.
     """
     run = store.runs.get_latest_evaluated()
-    if run is None or run.id is None:
+    if run is None:
         return False
     has_gaps = store.counts.get_facet_counts().get("has_gaps", 0) > 0
     return has_gaps or store.observations.has_observations(0, run.id)

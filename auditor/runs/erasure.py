@@ -9,7 +9,6 @@ import hmac
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 
 from auditor.app import App
@@ -121,7 +120,7 @@ def finish_erasure(app: App) -> ErasureResult:
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
     """Return the copies of the database: before upgrades and restores, and backups."""
-    copies = list(map(attrgetter("file"), list_backups(app.config.backup.folder)))
+    copies = [backup.file for backup in list_backups(app.config.backup.folder)]
     file = app.store.database_file
     if file:
         copies = [*sorted(file.parent.glob(f"{file.name}.before-*")), *copies]

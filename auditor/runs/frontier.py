@@ -9,6 +9,7 @@ page by page while its accounts are checked, so few entries are in memory.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -61,7 +62,7 @@ class Frontier:
     def fill(self) -> int:
         """Store the plan: the positions of all accounts to check. Return their number.
 
-        The plan of an evaluated run has only the accounts that were registered before it started.
+        The plan of an evaluated run has only the accounts that were registered before its plan.
         These were not reached. An account that was added later belongs to the next run.
         """
         run = self.audit_run
@@ -71,13 +72,11 @@ class Frontier:
             api_channels=self.api_channels,
         )
         should_check = build_account_filter(
-            self.app.store.decisions.list_decisions(run.started_at), self.app.config, run.started_at
+            self.app.store.decisions.list_decisions(run.as_of), self.app.config, run.as_of
         )
         rows = filter(should_check, self.app.store.observations.list_pending_accounts(run))
-        if run.id is not None and self.app.store.runs.is_evaluated(run.id):
-            rows = filter(
-                lambda row: row.added_at is not None and row.added_at <= run.started_at, rows
-            )
+        if self.app.store.runs.is_evaluated(run.id):
+            rows = filter(lambda row: row.added_at is not None and row.added_at <= run.as_of, rows)
         positions = iter_plan_positions(
             priority, rows, self.app.store.statuses.list_account_statuses()
         )
@@ -139,9 +138,7 @@ class Frontier:
             run, batch, after_position=after, limit=limit, second_pass=second_pass
         )
         account_ids = [
-            entry.account.id
-            for entry in entries
-            if entry.account.id and entry.account.channel == WEBSITE_CHANNEL
+            entry.account.id for entry in entries if entry.account.channel == WEBSITE_CHANNEL
         ]
         if not account_ids:
             return entries
@@ -149,7 +146,7 @@ class Frontier:
             account_ids, before_day=run.day
         )
         return [
-            replace(entry, last_observation=last_observations.get(entry.account.id or 0))
+            replace(entry, last_observation=last_observations.get(entry.account.id))
             for entry in entries
         ]
 
@@ -164,7 +161,7 @@ class HostQueue:
 
     Several tasks may take entries at the same time; no entry is handed out twice. `cursor` is the
     position of the entry that was taken last, or the position after which the queue begins. With
-    `entries`, the queue has been read already. It hands out at most `limit` entries.
+    `entries`, the queue has been read already. It hands out at most `limit` entries, or all.
     """
 
     def __init__(
@@ -174,7 +171,7 @@ class HostQueue:
         *,
         second_pass: bool = False,
         after: PlanPosition | None = None,
-        limit: int | None = None,
+        limit: int = sys.maxsize,
         entries: Sequence[PlanEntry] | None = None,
     ) -> None:
         self.batch = batch
@@ -205,13 +202,11 @@ class HostQueue:
     async def take(self, count: int = 1) -> list[PlanEntry]:
         """Return the next `count` entries, or fewer at the end of the queue or at the limit."""
         async with self._lock:
-            if self._remaining_limit is not None:
-                count = min(count, self._remaining_limit)
+            count = min(count, self._remaining_limit)
             while len(self._waiting) < count and not self._is_fully_read:
                 await self._read_page(max(HOST_PAGE_SIZE, count))
             entries = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
-            if self._remaining_limit is not None:
-                self._remaining_limit -= len(entries)
+            self._remaining_limit -= len(entries)
         if entries:
             self.cursor = entries[-1].position
         return entries

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.config.schema import Config
-from auditor.rules.association_state import DISOWNING_DECISION_KINDS, select_decisions_in_force
+from auditor.rules.association_state import is_disowning, select_decisions_in_force
 from probes.links import channel_registry
 from probes.models.finding import LinkKind
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision
@@ -65,10 +65,9 @@ def iter_plan_positions(
     statuses = iter(account_statuses)
     status = next(statuses, None)
     for row in rows:
-        account_id = row.id or 0
-        while status is not None and status.account_id < account_id:
+        while status is not None and status.account_id < row.id:
             status = next(statuses, None)
-        has_status = status is not None and status.account_id == account_id
+        has_status = status is not None and status.account_id == row.id
         yield priority.compute_position(row, status if has_status else None)
 
 
@@ -79,8 +78,8 @@ def build_account_filter(
 
     Such an account is on an audited channel, has a usable link, and is not disowned.
     """
-    disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
-    disowned_ids = set(map(attrgetter("account_id"), select_decisions_in_force(disowning, now)))
+    disowning = select_decisions_in_force(filter(is_disowning, decisions), now)
+    disowned_ids = set(map(attrgetter("account_id"), disowning))
 
     def should_check(row: AccountRow) -> bool:
         return (
@@ -108,7 +107,7 @@ class CheckPriority:
         self, row: AccountRow, account_status: AccountStatus | None
     ) -> PlanPosition:
         """Return the position of an account in the plan."""
-        account_id = row.id or 0
+        account_id = row.id
         overdue_seconds = compute_overdue_seconds(account_status, self.previous_run)
         if row.channel in self.api_channels:
             # The account that has been unknown for longest comes first. If the API budget ends the

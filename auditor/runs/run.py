@@ -92,7 +92,7 @@ async def execute_run(
     time_limit = timedelta(hours=app.config.schedule.time_limit_hours)
     if time_limit:  # 0 hours are no limit
         # It counts from the first check of the run, which an earlier session may have made.
-        first_check = run.id and app.store.observations.get_check_time(run.id, first=True)
+        first_check = app.store.observations.get_check_time(run.id, first=True)
         ends_at = timer() + ((first_check or now) + time_limit - now).total_seconds()
     session = RunSession(
         app=app,
@@ -134,11 +134,11 @@ def _not_before_earlier_runs(app: App, run: AuditRun | None, day: date, now: dat
     """Return `now`, or the end of an earlier run if that is later: the clock may be set back."""
     times = [now]
     previous_run = app.store.runs.get_latest(before_day=day)
-    if previous_run is not None and previous_run.id is not None:
+    if previous_run is not None:
         last_check = app.store.observations.get_check_time(previous_run.id)
         times.append(previous_run.finished_at or last_check or previous_run.started_at)
     if run is not None:
-        times.append(run.started_at)
+        times.append(run.as_of)
     return max(times)
 
 
@@ -202,8 +202,7 @@ class RunSession:
 
     def _is_evaluated(self) -> bool:
         """Return True if an earlier session evaluated the run, so it only has to be finished."""
-        run_id = self.state.audit_run.id
-        return run_id is not None and self.app.store.runs.is_evaluated(run_id)
+        return self.app.store.runs.is_evaluated(self.state.audit_run.id)
 
     # --- Prepare ---------------------------------------------------------------------------------
 
@@ -266,7 +265,6 @@ class RunSession:
             planned_count = await asyncio.to_thread(frontier.fill)
             # A killed run cannot store its report later.
             store, run = self.app.store, self.state.audit_run
-            assert run.id is not None
             observed_count = sum(store.observations.count_by_presence(run.id).values())
             started_report = build_started_report(
                 run, self.state.canary_readings, self.app.config, planned_count + observed_count
@@ -405,7 +403,6 @@ def close_previous_run(store: Store, day: date) -> None:
     run = store.runs.get_latest(before_day=day)
     if run is None or run.state is not AuditRunState.RUNNING:
         return
-    assert run.id is not None
     finished_at = store.observations.get_check_time(run.id) or run.started_at
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
     state = AuditRunState.DONE if store.runs.is_evaluated(run.id) else AuditRunState.INCOMPLETE

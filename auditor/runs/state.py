@@ -74,7 +74,6 @@ def refuse_crashed_checks(store: Store, run: AuditRun) -> None:
     Their observations say nothing about the accounts and are deleted, which lets the next session
     check these accounts again.
     """
-    assert run.id is not None
     total = sum(store.observations.count_by_presence(run.id).values())
     crashes = {
         account_id: finding
@@ -309,7 +308,6 @@ def build_finished_report(
     )
     if state is AuditRunState.SKIPPED:
         return report.with_values(skipped_because="no connectivity")
-    assert run.id is not None
     not_reached = {name: count for name, count in sorted(not_reached_by_channel.items()) if count}
     return report.with_values(
         **_count_accounts(store.observations.count_by_presence(run.id)),
@@ -327,7 +325,6 @@ def build_interrupted_report(
     It has no gap changes, unless the run was interrupted after its evaluation. It is final when
     another run begins.
     """
-    assert run.id is not None
     counts = _count_accounts(store.observations.count_by_presence(run.id))
     accounts_due = run.report.accounts_due
     not_reached = None if accounts_due is None else max(0, accounts_due - counts["accounts"])
@@ -390,7 +387,7 @@ def _count_accounts(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any
 
 
 def _count_gap_changes(store: Store, run: AuditRun) -> dict[str, Any]:
-    opened, closed = store.conclusions.count_gap_changes_at(run.started_at)
+    opened, closed = store.conclusions.count_gap_changes_at(run.as_of)
     return {
         "opened_gaps": sum(opened.values()),
         "closed_gaps": sum(closed.values()),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import tomli
@@ -68,9 +69,10 @@ LANGUAGE_NAMES = {"ar": "العربية", "fr": "Français", "en": "English"}
 """The name of each language in that language, which is never translated."""
 
 WEIGHTED_LANGUAGE_PATTERN = re.compile(
-    r"\s*([A-Za-z0-9_-]+)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?"
+    r"(?:^|,)\s*([a-z0-9-]+)\s*"
+    r"(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*(?:,|$))([01](?:\.\d{0,3})?)\s*)?(?=,|$)"
 )
-"""A language of `Accept-Language` with its weight."""
+"""A language of `Accept-Language` in lower case with its weight, unless that is 0."""
 
 
 @cache
@@ -79,14 +81,11 @@ def get_text_direction(language: str) -> str:
     return str(Locale.parse(LOCALE_BY_LANGUAGE[language]).text_direction)
 
 
-def negotiate_language(accept_language: str | None, default: str) -> str:
+def negotiate_language(accept_language: str, default: str) -> str:
     """Return the supported language that `Accept-Language` prefers, else the default."""
-    weighted = []
-    for part in (accept_language or "").split(","):
-        match = WEIGHTED_LANGUAGE_PATTERN.fullmatch(part)
-        if match and (weight := float(match[2] or 1)):
-            weighted.append((match[1].lower().replace("_", "-"), weight))
-    names = [name for name, _ in sorted(weighted, key=lambda pair: -pair[1])]
+    weighted = WEIGHTED_LANGUAGE_PATTERN.findall(accept_language.lower().replace("_", "-"))
+    weighted.sort(key=lambda pair: float(pair[1] or 1), reverse=True)
+    names = map(itemgetter(0), weighted)
     return negotiate_locale(names, LOCALE_BY_LANGUAGE, sep="-") or default
 
 

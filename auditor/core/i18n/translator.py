@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,7 @@ from auditor.core.i18n.catalogs import (
 from auditor.core.reference.gap_catalogue import Voice, get_gap_titles, load_gap_catalogue
 from auditor.core.reference.places import get_region_name, get_town_name
 from auditor.core.reference.texts import GlossaryTerm, get_glossary_term, get_message_texts
+from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
 from probes.models.finding import Activity, DatePrecision, FactValue
 
 EMPTY_VALUE = "—"
@@ -81,6 +83,9 @@ DATE_SOURCE_TERMS = {
 OPTIONAL_PART_PATTERN = re.compile(r"\[\[(.*?)]]")
 """A part of a template that is omitted if one of its facts is missing."""
 PLACEHOLDER_PATTERN = re.compile(r"{(\w+)}")
+
+LEFT_TO_RIGHT_PATTERN = re.compile(r"@|www\.|.*://", re.DOTALL)
+"""The beginning of a URL, a handle, or a text with a URL."""
 
 NOTE_GROUP = "technical_detail"
 """The terms of notes that probes write in English."""
@@ -178,6 +183,11 @@ class Translator:
         """Return the name of a channel."""
         return self._gap_catalogue.label("channel", name, self.language)
 
+    def lower_first_letter(self, text: str) -> str:
+        """Return a text with a small first letter, unless it begins with the name of a channel."""
+        proper_names = tuple(map(self.channel_name, set(list_channels()) - {WEBSITE_CHANNEL}))
+        return text if text.startswith(proper_names) else text[:1].lower() + text[1:]
+
     def region_name(self, name: str | None) -> str:
         """Return the official name of a Moroccan region, another one as typed, or a dash."""
         return get_region_name(name, self.language) or EMPTY_VALUE
@@ -200,11 +210,8 @@ class Translator:
         """Return a long date: "20 غشت 2024". ISO text is parsed; None gives a dash."""
         if not day:
             return EMPTY_VALUE
-        if isinstance(day, str):
-            day = date.fromisoformat(day[:10])
-        if isinstance(day, datetime):
-            day = day.date()
-        return self._format_ordinal(_format_long_date(day, self.locale))
+        iso_day = str(day)[:10]
+        return self._format_ordinal(_format_long_date(date.fromisoformat(iso_day), self.locale))
 
     def format_month(self, day: date) -> str:
         """Return a month with its year: "غشت 2024"."""
@@ -246,7 +253,7 @@ class Translator:
         """Return the date of a publication at its precision: "about August 2026"."""
         when = activity.published_at
         if activity.precision in (DatePrecision.SECOND, DatePrecision.DAY):
-            return self._isolate(self.format_date(when), False)
+            return self._isolate(self.format_date(when))
         month = self.format_month(when)
         facts = {"day": self.format_date(when), "month": month, "year": str(when.year)}
         return self._fill_template(self.term("precision", activity.precision), facts)
@@ -276,14 +283,11 @@ class Translator:
     ) -> GapText:
         """Return the texts of a gap or status.
 
-        Title and evidence are written for the reader; the other texts address the association.
+        The title is written for the reader; the other texts address the association.
         """
         catalogue = self._gap_catalogue
         entry = catalogue[code]
         text = entry.texts[self.language]
-        evidence = text["evidence"]
-        if voice != "association":
-            evidence = text.get("evidence_coordinator", evidence)
         named_params = {"channel": channel, **params}
         for new, old in FACT_ALIASES.items():
             if old in params:
@@ -297,30 +301,44 @@ class Translator:
         steps = entry.get_steps(channel, self.language)
         return GapText(
             code=code,
-            title=self.gap_title(code, channel, voice),
+            title=self.gap_title(code, channel, voice, params),
             definition=self._fill_template(text["definition"], facts),
             why=self._fill_template(text["why"], facts),
-            evidence=self._fill_template(evidence, facts),
+            evidence=self._fill_template(text["evidence"], facts),
             steps=tuple(self._fill_template(step, facts) for step in steps),
             severity=catalogue.label("severity", severity, self.language),
             actor=catalogue.label("actor", entry.actor, self.language),
             effort=catalogue.label("effort", entry.effort, self.language),
         )
 
-    def gap_title(self, code: str, channel: str = "", voice: Voice = "coordinator") -> str:
-        """Return the title of a gap on a channel or on any; the code if it is unknown."""
+    def gap_title(
+        self,
+        code: str,
+        channel: str = "",
+        voice: Voice = "coordinator",
+        params: Mapping[str, MessageValue] = MappingProxyType({}),
+    ) -> str:
+        """Return the title of a gap on a channel or on any; the code if it is unknown.
+
+        It begins with the name of the channel, unless the channel has a title. A domain that
+        has expired since the gap opened has another title.
+        """
         definition = self._gap_catalogue.definitions.get(code)
         if definition is None:
             return code
         titles = get_gap_titles(code, voice)
         title = titles.get(channel, titles["any"])[self.language]
-        if channel and channel not in titles and definition.scope == "channel":
+        if params.get("expired_on") and "expired" in titles:
+            day = self.format_date(str(params["expired_on"]))
+            title = titles["expired"][self.language].format(expired_on=day)
+        elif channel and channel not in titles and definition.scope == "channel":
             title = self.format_pair(self.channel_name(channel), title)
         return escape(title) if self._is_html else title
 
     def _fill_template(
         self, template: str, facts: Mapping[str, MessageValue] | _FormattedFacts
     ) -> str:
+        """Return a template with its facts as text, without the optional parts that lack one."""
         if not isinstance(facts, _FormattedFacts):
             facts = _FormattedFacts(facts, self._format_fact)
         if "[[" in template:
@@ -329,15 +347,19 @@ class Translator:
             return template.format_map(facts)
         return Markup(str(escape(template)).format_map(facts))  # noqa: S704  # facts are escaped when formatted
 
-    def _isolate(self, text: str, is_left_to_right: bool) -> str:
+    def _isolate(self, text: str) -> str:
         """Return a fact for the medium. In HTML, a URL or handle is left to right."""
         if not self._is_html:
             return text
-        if is_left_to_right:
+        if LEFT_TO_RIGHT_PATTERN.match(text):
             return Markup('<bdi dir="ltr">{}</bdi>').format(to_breakable_url(text))
         return Markup("<bdi>{}</bdi>").format(text)
 
     def _format_fact(self, name: str, value: MessageValue) -> str:
+        """Return a fact as text for the medium. Markup is ready for it.
+
+        A missing date has not happened yet; any other missing fact is a dash.
+        """
         if isinstance(value, Markup):
             return value
         if isinstance(value, Activity):
@@ -345,31 +367,25 @@ class Translator:
         if value in (None, ""):
             return self.translate("not yet") if name in DATE_FACTS else EMPTY_VALUE
         if name in URL_LIST_FACTS:
-            return self.join_list(self._isolate(address, True) for address in str(value).split())
-        text = self._format_value(name, value)
-        is_left_to_right = "://" in text or text.startswith(("@", "www."))
-        return self._isolate(text, is_left_to_right)
+            return self.join_list(map(self._isolate, str(value).split()))
+        return self._isolate(self._format_value(name, value))
 
     def _format_value(self, name: str, value: FactValue | date) -> str:
         """Return a date, a duration, an amount (with at most one decimal), codes or a text."""
-        if isinstance(value, date):
-            return self.format_date(value)
-        if name in DATE_FACTS:
+        if isinstance(value, date) or name in DATE_FACTS:
             return self.format_date(str(value))
-        if name in DURATION_FACTS and not isinstance(value, str):
-            return self.format_days(value)
+        if name in DURATION_FACTS:
+            return self.format_days(float(value))
         if name in UNIT_FACTS and not isinstance(value, str):
             unit, divisor = UNIT_FACTS[name]
             amount = round(value / divisor, 1)
             return str(format_unit(amount, unit, length="long", locale=self.locale))
         text = str(value)
         if name == "channel":
-            text = self.channel_name(text)
-        elif name in CODE_LIST_FACTS:
-            text = self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in text.split())
-        elif name in TERM_GROUP_BY_FACT:
-            text = self.term(TERM_GROUP_BY_FACT[name], text)
-        return text
+            return self.channel_name(text)
+        if name in CODE_LIST_FACTS:
+            return self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in text.split())
+        return self.term(TERM_GROUP_BY_FACT.get(name, ""), text)
 
 
 @lru_cache(maxsize=1)

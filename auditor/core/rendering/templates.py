@@ -41,6 +41,7 @@ def render_template(template_name: str, language: str, **values: object) -> str:
         "_": translator.translate,
         "_n": translator.translate_plural,
         "user": None,
+        "confirmation": None,
         **values,
     }
     template = _get_template_environment().get_template(template_name)
@@ -216,17 +217,17 @@ def render_plain_text(document: MessageDocument) -> str:
 
     URLs are on separate lines, where right-to-left text does not reorder them.
     """
-    blocks = [collapse_line_breaks(paragraph) for paragraph in (document.title, *document.intro)]
+    blocks = list(map(collapse_line_breaks, (document.title, *document.intro)))
     for title, items in document.sections:
         lines = []
         for item in items:
             lines.append(f"- {collapse_line_breaks(item.text)}")
-            lines += [f"  {collapse_line_breaks(detail)}" for detail in item.details]
-            lines += [f"  {item.url}"] if item.url else []
+            details = [*map(collapse_line_breaks, item.details), *filter(None, [item.url])]
+            lines += map("  {}".format, details)
         blocks.append("\n".join([title, "", *lines]))
     blocks += map(collapse_line_breaks, document.closing)
     blocks += map("\n".join, document.links)
-    footer = [collapse_line_breaks(line) for line in document.footer]
+    footer = list(map(collapse_line_breaks, document.footer))
     footer += document.unsubscribe_link or ()
     if footer:
         blocks.append(SIGNATURE_MARK.lstrip() + "\n".join(footer))

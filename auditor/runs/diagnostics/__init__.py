@@ -156,10 +156,10 @@ def _check_last_run(store: Store, now: datetime) -> Results:
 def _check_lost_evidence(config: Config, store: Store) -> Results:
     """Fail if the folder of the pages is gone although a run has stored some."""
     run, folder = store.runs.get_latest_evaluated(), config.storage.evidence_folder
-    if run is None or run.id is None or folder.exists():
+    if run is None or folder.exists():
         return
     counts = store.observations.count_by_presence(run.id)
-    if any(presence is Presence.PRESENT for _, presence in counts):
+    if Presence.PRESENT in {presence for _, presence in counts}:
         remedy = "checks cannot be explained or replayed; try `auditor restore FILE`"
         yield "fail", f"{folder} is gone: {remedy}"
 

@@ -11,14 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
-
 from auditor.app import create_parser_pool, list_certificate_files, validate_certificate_file
 from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
 from auditor.config import schema
+from auditor.config.loader import iter_settings
 from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.retention import EVIDENCE_FOLDER_NAME
+from probes.links.channel_registry import STANDARD_CHANNELS
 from storage.database.engine import parse_database_url
 from storage.files.durable_files import require_writable_folder
 
@@ -41,6 +41,11 @@ def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str
     for name in schema.find_unused_variables(os.environ):
         reason = "is not a setting; settings look like AUDITOR_TABLE__NAME"
         yield "environment", [("warn", f"{name} {reason}")]
+    left_out = [name for name in STANDARD_CHANNELS if name not in config.channels]
+    if left_out:
+        names = ", ".join(left_out)
+        remedy = "`auditor init --all-settings FOLDER` writes their tables to copy"
+        yield "channels", [("warn", f"not audited: {names}; {remedy}")]
     for table, file in list_certificate_files(config):
         yield "certificate authority", _check_certificates(file, table)
     for channel, budget in create_api_budgets(config).items():
@@ -99,15 +104,11 @@ def _check_secret_files(config: Config) -> Results:
     yield "ok", f"private files: {private_count}"
 
 
-def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
+def iter_secret_files(config: Config) -> Iterator[Path]:
     """Yield the secret files that settings name, at any depth."""
-    for name, value in settings:
-        if name.endswith("_file") and name != "ca_file" and value:
-            yield Path(value)
-        values = value.values() if isinstance(value, dict) else value
-        for inner in values if isinstance(value, (dict, tuple)) else (value,):
-            if isinstance(inner, BaseModel):
-                yield from iter_secret_files(inner)
+    for (*_, name), table in iter_settings(config.model_dump()):
+        if name.endswith("_file") and name != "ca_file" and table[name]:
+            yield Path(table[name])
 
 
 def _check_web_addresses(web: WebSettings) -> Results:
