@@ -170,11 +170,12 @@ def _remove_old_backups(config: Config, now: datetime, new_file: Path) -> Iterat
 
     Age removes none of the newest `KEPT_WHATEVER_AGE`: with a wrong clock, all may look too old.
     """
-    max_days = config.retention.backups
-    limit = now - timedelta(days=max_days) if max_days else datetime.min.replace(tzinfo=UTC)
-    for number, backup in enumerate(list_backups(config.backup.folder)):
-        is_too_old = number >= KEPT_WHATEVER_AGE and backup.created_at < limit
-        if backup.file != new_file and (number >= config.backup.max_count or is_too_old):
+    limit = _get_age_limit(config.retention.backups, now)
+    newest_first = list_backups(config.backup.folder)
+    recent_count = sum(backup.created_at >= limit for backup in newest_first)
+    kept_count = min(config.backup.max_count, max(KEPT_WHATEVER_AGE, recent_count))
+    for backup in newest_first[kept_count:]:
+        if backup.file != new_file:
             backup.file.unlink(missing_ok=True)
             yield backup.file
 
@@ -189,9 +190,8 @@ class PruningResult:
     required_observations: int = 0
 
 
-def get_body_limit(config: Config, now: datetime) -> datetime:
-    """Return the time before which bodies may be deleted. 0 days keep everything."""
-    days = config.retention.bodies
+def _get_age_limit(days: int, now: datetime) -> datetime:
+    """Return the time before which something may be deleted. 0 days keep everything."""
     return now - timedelta(days=days) if days else EARLIEST_DATETIME
 
 
@@ -200,7 +200,7 @@ def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
     if run.day.weekday() != calendar.SUNDAY:
         return False
     first_run = next(store.runs.list_all(), run)
-    return first_run.started_at < get_body_limit(config, run.started_at)
+    return first_run.started_at < _get_age_limit(config.retention.bodies, run.started_at)
 
 
 def prune_evidence(
@@ -222,7 +222,7 @@ def prune_evidence(
     it. A database without runs is new, and no body is deleted. Raises StoreError.
     """
     result = PruningResult()
-    limit = get_body_limit(config, now)
+    limit = _get_age_limit(config.retention.bodies, now)
     is_required: dict[str, bool] = {}
     associations = list(store.registry.list_associations(include_withdrawn=True))
     for number, association in enumerate(associations, start=1):
@@ -235,7 +235,7 @@ def prune_evidence(
             is_old, is_end = observation.observed_at < limit, observation.key in kept_keys
             for digest in digests:
                 is_required[digest] = is_required.get(digest, False) or is_end or not is_old
-            if is_old and any(map(body_store.__contains__, digests)):
+            if is_old and any(digest in body_store for digest in digests):
                 result.required_observations += is_end
                 result.pruned_observations += not is_end
         progress(number, len(associations))

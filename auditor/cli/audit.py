@@ -189,7 +189,7 @@ def worker(context: typer.Context) -> None:
         raise ConfigError(
             "[cluster] enabled",
             "it is false, so one machine checks all accounts",
-            "set it to true; see docs/guides/deployment.md",
+            "set it to true; see docs/guides/scaling.md",
         )
     with cli_context.open_app() as app:
         cli_context.print_note("waiting for the next run")

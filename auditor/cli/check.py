@@ -46,7 +46,8 @@ def identify(
         str,
         typer.Argument(
             metavar="FILE",
-            help="File with one link per line, or a single link, or - for standard input.",
+            help="File with one link per line, a link that begins with https://, or - for standard "
+            "input.",
         ),
     ] = "-",
     channel: Annotated[

@@ -309,7 +309,7 @@ def list_decisions(
         statuses = app.store.statuses.list_account_statuses(association)
         items = build_decision_items(
             app.store.decisions.list_decisions(association=association),
-            {row.id: row for row in rows if row.id},
+            {row.id: row for row in rows},
             {status.account_id: status for status in statuses},
             now,
         )

@@ -89,6 +89,12 @@ class RootGroup(GroupWithExamples):
                     [(name.ljust(width), text) for name, (_, text) in section.items()]
                 )
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return a command, or suggest similar names, those of unloaded commands included."""
+        unloaded: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = {**unloaded, **self.commands}
+        return super().resolve_command(ctx, args)
+
 
 def build_command_line(names: Iterable[str] = tuple(COMMANDS)) -> typer.Typer:
     """Return the command line with these commands.
@@ -181,9 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_setup.configure_logging(debug=debug)
     try:
         common, others = split_common_options(arguments)
-        names: Iterable[str] = [word for word in others[:1] if not word.startswith("-")]
-        if not COMMANDS.keys() >= set(names):
-            names = COMMANDS  # the error suggests similar names
+        names = [word for word in others[:1] if word in COMMANDS]
         command = typer.main.get_command(build_command_line(names))
         command(args=[*common, *others], prog_name="auditor")
     except KeyboardInterrupt:  # before the command began; later, Typer exits with this code

@@ -1,4 +1,4 @@
-"""`backup`, `restore`, `upgrade`, `prune`, `registry show-data` and `registry erase`: the data."""
+"""`backup`, `restore`, `upgrade`, `prune`, `registry show-data` and `registry erase`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

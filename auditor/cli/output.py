@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -47,8 +49,23 @@ def print_data_parts(parts: Iterable[str]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text for a person, without terminal control codes and direction overrides."""
-    print_data("\n".join(CONTROL_CHARACTERS.sub(" ", line) for line in text.split("\n")))
+    """Print text for a person, without terminal control codes and direction overrides.
+
+    A terminal breaks long lines inside words, where Arabic letters change their shape. So they are
+    broken before words.
+    """
+    lines = [CONTROL_CHARACTERS.sub(" ", line) for line in text.split("\n")]
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [_break_line(line, width) for line in lines]
+    print_data("\n".join(lines))
+
+
+def _break_line(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip(" ☐")))
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def count_noun(count: int, noun: str) -> str:
@@ -227,10 +244,15 @@ def validate_delimiter(delimiter: str) -> None:
         )
 
 
-def print_bytes(chunks: Iterable[bytes], *, is_text: bool) -> None:
-    """Write bytes to standard output. Raises InputError for a workbook on a terminal."""
-    if not is_text and sys.stdout.isatty():
-        raise InputError("standard output", "a terminal cannot show a workbook", "a file name")
+def print_bytes(chunks: Iterable[bytes], *, is_readable: bool) -> None:
+    """Write bytes to standard output.
+
+    Raises InputError if it is a terminal and a person cannot read them there, such as a workbook.
+    """
+    if not is_readable and sys.stdout.isatty():
+        raise InputError(
+            "standard output", "a terminal cannot show this spreadsheet", "a file name"
+        )
     sys.stdout.buffer.writelines(chunks)
     sys.stdout.buffer.flush()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -59,7 +59,7 @@ from auditor.registry.changes import (
     describe_missing_columns,
 )
 from auditor.registry.column_mapping import open_column_memory, parse_corrections
-from auditor.registry.columns import LINKS_COLUMN, normalize_label
+from auditor.registry.columns import normalize_label
 from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import SpreadsheetProblem, describe_dropped_lines, list_dropped_lines
@@ -81,12 +81,9 @@ MAX_SHOWN_CHANGES = 200
 registry_app = make_group("Import, validate and export the registry of associations.")
 registry_app.command("show-data")(show_stored_data)
 registry_app.command("erase")(erase_association)
-AllowWithdrawalsOption = Annotated[
+CompleteOption = Annotated[
     bool,
-    typer.Option(
-        "--allow-withdrawals",
-        help="Import even if more than a fifth of the associations are missing.",
-    ),
+    typer.Option("--complete", help="Stop following associations that are not in the spreadsheet."),
 ]
 
 
@@ -160,13 +157,14 @@ def _read_spreadsheet(
 
     Raises InputError, also if the spreadsheet has no heading that is named by --column.
     """
-    memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
+    corrections = parse_corrections(column_options)
+    memory = open_column_memory(config.storage.folder, corrections)
     with show_progress("reading the spreadsheet", quiet=cli_context.quiet):
         import_result = parse_registry_spreadsheet(
             spreadsheet, config.network.language, entries, memory
         )
     labels = set(map(normalize_label, import_result.headings))
-    for heading in memory.corrections:
+    for heading in corrections:
         if normalize_label(heading) not in labels:
             raise InputError(
                 str(spreadsheet),
@@ -195,7 +193,7 @@ def import_registry(
     dry_run: DryRunOption = False,
     prune: PruneOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
-    allow_withdrawals: AllowWithdrawalsOption = False,
+    complete: CompleteOption = False,
     column: ColumnOption = [],  # noqa: B006  # typer copies it
     author: AuthorOption = None,
     requested_format: FormatOption = None,
@@ -204,14 +202,12 @@ def import_registry(
     """Import a spreadsheet into the registry.
 
     Importing the same spreadsheet again changes nothing. An empty cell clears a value. A missing
-    column leaves its values unchanged. A row with an error is imported as far as possible, and the
-    command exits with code 3, as `validate` does.
-
-    On a terminal, the command shows the changes and asks before it applies them. If more than a
-    fifth of the associations are missing, it refuses with --yes or without a terminal.
+    column leaves its values unchanged, and a missing association stays. A row with an error is
+    imported as far as possible, and the command exits with code 3, as `validate` does. On a
+    terminal, it shows the changes and asks first. Elsewhere, --prune needs --yes.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
-    cli_context = get_cli_context(context)
+    cli_context, author_name = get_cli_context(context), (author or "").strip() or get_login_name()
     with App.open(cli_context.load_config()) as app:
         entries = _load_existing_entries(app)
         import_result = _read_spreadsheet(spreadsheet, cli_context, app.config, column, entries)
@@ -219,11 +215,16 @@ def import_registry(
             raise InputError(str(spreadsheet), "it contains no association", "fill it in first")
         import_result.problems += find_erased_in_import(app, import_result)
         compare = partial(
-            build_import_preview, app.store, import_result, get_current_time(), prune=prune
+            build_import_preview,
+            app.store,
+            import_result,
+            get_current_time(),
+            is_complete=complete or prune,
+            prune=prune,
         )
         is_asked = can_prompt() and table_format != "json" and not (yes or cli_context.quiet)
         expected_digest = None
-        if dry_run or is_asked:
+        if dry_run or is_asked or (prune and not yes):
             preview = compare()
             expected_digest = preview.changes.digest
         if dry_run:
@@ -231,18 +232,15 @@ def import_registry(
             _exit_if_errors(import_result)
             return
         if is_confirmed := bool(is_asked and preview.lines):
-            _ask_for_confirmation(preview, table_format, allow_withdrawals)
-        can_withdraw_many = allow_withdrawals or is_confirmed
-        author_name = (author or "").strip() or get_login_name()
+            _ask_for_confirmation(preview, table_format)
+        elif prune and not yes:
+            _refuse_pruning(preview, spreadsheet)
         with show_progress("saving the registry", quiet=cli_context.quiet):
             preview = compare(
                 dry_run=False,
                 origin=ChangeOrigin(author_name, OPERATOR_ORIGIN.source),
                 expected_digest=expected_digest,
-                allow_many_withdrawals=can_withdraw_many,
             )
-    if preview.changes.has_many_withdrawals and not can_withdraw_many:
-        _refuse_withdrawals(preview, spreadsheet)
     if expected_digest not in (None, preview.changes.digest):
         reason = "the registry changed meanwhile, so nothing was imported"
         raise InputError(str(spreadsheet), reason, "the same command again")
@@ -250,12 +248,11 @@ def import_registry(
     _exit_if_errors(import_result)
 
 
-def _refuse_withdrawals(preview: ImportPreview, spreadsheet: Path) -> NoReturn:
-    _print_problems(preview.import_result.problems)  # they may explain missing lines
-    reason = f"{_count_withdrawals(preview)} are not in it, so nothing was imported"
-    raise InputError(
-        str(spreadsheet), reason, "a file with all associations, or --allow-withdrawals"
-    )
+def _refuse_pruning(preview: ImportPreview, spreadsheet: Path) -> None:
+    """Raise InputError if an import would remove associations."""
+    if preview.changes.associations_pruned:
+        reason = f"{preview.describe_unlisted_associations(ENGLISH)[:-1]}; nothing was imported"
+        raise InputError(str(spreadsheet), reason, "--yes, or a file with all associations")
 
 
 def _print_import(
@@ -287,9 +284,7 @@ def _print_dry_run(
     cli_context.print_note("preview only; nothing was written")
 
 
-def _ask_for_confirmation(
-    preview: ImportPreview, table_format: TableFormat, allow_withdrawals: bool
-) -> None:
+def _ask_for_confirmation(preview: ImportPreview, table_format: TableFormat) -> None:
     """Show the changes on a terminal and ask whether to apply them. Raises Exit if not."""
     _print_problems(preview.problems)
     if message := describe_missing_columns(preview.changes, ENGLISH):
@@ -299,18 +294,10 @@ def _ask_for_confirmation(
         print_message(count_noun(len(preview.lines) - MAX_SHOWN_CHANGES, "more change"))
     if message := preview.describe_unlisted_associations(ENGLISH):
         print_message(message)
-    question = "Apply these changes?"
-    if preview.changes.has_many_withdrawals and not allow_withdrawals:
-        question = f"{_count_withdrawals(preview)} would leave the registry. Import this file?"
-    print_message(f"{question} Type yes or no.")
+    print_message("Apply these changes? Type yes or no.")
     if not read_confirmation():
         print_message("no changes")
         raise typer.Exit
-
-
-def _count_withdrawals(preview: ImportPreview) -> str:
-    changes = preview.changes
-    return f"{changes.withdrawal_count:,} of {changes.listed_count:,} associations"
 
 
 def _print_problems(problems: Iterable[SpreadsheetProblem]) -> None:
@@ -368,7 +355,7 @@ def _describe_import(import_result: ImportResult, changes: ImportChanges) -> Ite
     if message := describe_missing_columns(changes, ENGLISH):
         yield message
     for row in changes.accounts_withdrawn:
-        heading = exporter.format_column_heading(row.column or LINKS_COLUMN, ENGLISH)
+        heading = exporter.format_column_heading(row.column, ENGLISH)
         yield f"No longer in the file, kept: {row.association}, {heading}, {row.typed_text}"
     yield from _describe_result(changes)
 
@@ -429,7 +416,7 @@ def export_registry(
                 rows, bom=bom and target is not None, delimiter=delimiter
             )
         if target is None:
-            print_bytes(chunks, is_text=output_format == "csv")
+            print_bytes(chunks, is_readable=output_format == "csv")
             return
         write_file_atomically(chunks, target)
     cli_context.print_note(f"{file}: {count_noun(count, 'association')}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ from auditor.cli.context import (
     AssociationOption,
     AuthorOption,
     BomOption,
-    CliContext,
     DelimiterOption,
     FormatOption,
     JsonOption,
@@ -73,9 +73,6 @@ DaysOption = Annotated[
         "report_links.valid_days.",
     ),
 ]
-KeepOption = Annotated[
-    bool, typer.Option("--keep-existing", help="Keep older links of the association valid.")
-]
 
 RegionOption = Annotated[
     str, typer.Option(help="Include only associations of this region. Needs --all.")
@@ -97,7 +94,7 @@ OutputOption = Annotated[
 
 
 @report_links_app.command()
-@examples("auditor report-links create nour", "auditor report-links create --all --out links.xlsx")
+@examples("auditor report-links create --all --out links.xlsx")
 def create(
     context: typer.Context,
     ids: AssociationIdsArgument = None,
@@ -107,7 +104,6 @@ def create(
     tag: TagOption = "",
     missing: WithoutLinkOption = False,
     days: DaysOption = None,
-    keep_older: KeepOption = False,
     out: OutputOption = Path("-"),
     bom: BomOption = True,
     delimiter: DelimiterOption = ",",
@@ -115,10 +111,10 @@ def create(
 ) -> None:
     """Create report links and a spreadsheet to send them.
 
-    The spreadsheet has one row per association, with its link and texts to send. Keep it: links are
-    not stored and cannot be shown again. Older links of these associations are revoked, unless
-    --keep-existing is set, and subscriptions to the monthly report that were made through links end
-    with them. Texts are in the language of the association, headings in that of --lang.
+    The spreadsheet has one row per association, with its link and texts to send; `auditor
+    report-links text` prints one text. Keep it: links are not stored and cannot be shown again.
+    Older links stay valid. Texts are in the language of the association, headings in that of
+    --lang.
     """
     cli_context = get_cli_context(context)
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
@@ -126,13 +122,9 @@ def create(
     output_format = choose_output_format(None, target, ("csv", "xlsx"))
     validate_delimiter(delimiter)
     report_links: list[ReportLink] = []
-    revoked_count, now = 0, get_current_time()
+    now = get_current_time()
     with cli_context.open_app() as app:
-
-        def store_links() -> None:
-            nonlocal revoked_count
-            revoked_count = app.store.report_links.add_all(report_links, keep_older=keep_older)
-
+        store_links = partial(app.store.report_links.add_all, report_links)
         require_public_url(app.config)
         selection = select_associations(
             app, now, selected_ids, AssociationFilter(region, tag), without_link_only=missing
@@ -150,18 +142,12 @@ def create(
             delimiter=delimiter,
         )
         if target is None:
-            print_bytes(parts, is_text=True)
+            print_bytes(parts, is_readable=False)
             store_links()
         else:
             write_file_atomically(parts, target, on_written=store_links)
     count = count_noun(len(report_links), "link")
     cli_context.print_note(f"{out}: {count}; keep it private, because a link opens its report")
-    _print_revoked_count(cli_context, revoked_count)
-
-
-def _print_revoked_count(cli_context: CliContext, count: int) -> None:
-    if count:
-        cli_context.print_note(f"{count_noun(count, 'older link')} revoked")
 
 
 @report_links_app.command()
@@ -174,20 +160,16 @@ def text(
         bool, typer.Option("--mail/--whatsapp", help="Print a mail or a WhatsApp message.")
     ] = False,
     days: DaysOption = None,
-    keep_older: KeepOption = False,
     author: AuthorOption = None,
 ) -> None:
     """Create a report link and print a text to send it.
 
     The text is in the language of the association, or in that of --lang. Links are not stored, so
-    each text has a new one. Older links are revoked, unless --keep-existing is set.
+    each text has a new one. Older links stay valid.
     """
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
         [view] = select_associations(app, now, [association])
-        active_links = app.store.report_links.list_recent(
-            now, state=ReportLinkState.ACTIVE, association=association
-        )
         _, invitation = create_invitation(
             app,
             view,
@@ -195,14 +177,12 @@ def text(
             now,
             cli_context.requested_language or view.association.language,
             valid_days=days,
-            keep_older_links=keep_older,
         )
         chat_url = build_whatsapp_url(
             app.store.registry.get_contact(association).phone, invitation.short_text
         )
     mail_text = f"{invitation.subject}\n\n{invitation.body}"
     print_text(mail_text if mail else invitation.short_text)
-    _print_revoked_count(cli_context, 0 if keep_older else len(active_links))
     if chat_url and not mail:
         cli_context.print_note(f"open WhatsApp: {chat_url}")
 
@@ -335,7 +315,7 @@ def _refuse_unchanged(ids: list[str], counts: Iterable[int]) -> None:
     for association, count in zip(ids, counts, strict=False):
         if not count:
             raise InputError(
-                association, "it has no valid link", f"`auditor report-links create {association}`"
+                association, "it has no valid link", f"`auditor report-links text {association}`"
             )
 
 

@@ -76,7 +76,7 @@ def gaps(
     cli_context = get_cli_context(context)
 
     def name_gap(item: Mapping[str, Any]) -> str:
-        return translator.gap_title(item["code"], item["channel"], "label")
+        return translator.gap_title(item["code"], item["channel"], "label", item["params"])
 
     is_table, translator = table_format == "table", Translator(cli_context.language)
     with cli_context.open_app_for_reading() as app:
@@ -300,7 +300,7 @@ def export(
         )
         chunks = stream_export(request, app, get_current_time())
         if target is None:
-            print_bytes(chunks, is_text=request.format != "xlsx")
+            print_bytes(chunks, is_readable=request.format != "xlsx")
             return
         write_file_atomically(chunks, target)
     cli_context.print_note(f"{target}: written")

@@ -24,6 +24,7 @@ from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import WebSettings
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, UsageError
+from auditor.presentation.report_links import create_report_link
 from auditor.presentation.reports import text
 from auditor.runs import pipeline
 from auditor.runs.pipeline import stop_on_signal
@@ -184,7 +185,7 @@ def demo(
 
     Imports 100 associations, audits a simulated web 14 times and writes pages that you can open in
     a browser. Needs no internet connection. With --serve, it then prints the address of the
-    dashboard, and a link that logs you in once.
+    dashboard, a link that logs you in once, and the link to a report of an association.
     """
     from auditor.demo import play  # noqa: PLC0415  # a service does not need it
 
@@ -230,14 +231,22 @@ async def _serve_demo(
     folder, run_count = demo_result.folder, len(demo_result.runs)
     async with play.FakeWebProcess(folder / "ca.pem") as web:
         await web.switch_to_run(DemoRun(run_count, run_count, demo_result.runs[-1].started_at))
-        served_app = replace(app, config=play.write_demo_config(folder, web.port))
+        url = format_server_url(web_socket)
+        config = play.write_demo_config(folder, web.port, public_url=url.rstrip("/"))
+        served_app = replace(app, config=config)
+        _, report_url = create_report_link(
+            app.store, config, play.REPORT_LINK_ASSOCIATION, user.name, now
+        )
         with stop_on_signal(stop, signal.SIGINT):
-            url = format_server_url(web_socket)
             cli_context.print_note(f"dashboard, until you press Ctrl-C: {url}")
             cli_context.print_note(
                 "this link logs you in as an administrator, once, within 15 minutes:"
             )
             print_data(f"{url}{cli_context.language}/login/{login_link.token}")
+            cli_context.print_note(
+                "this link opens the report of one association, as its volunteers see it:"
+            )
+            print_data(report_url)
             await run_server(
                 served_app,
                 get_current_time,

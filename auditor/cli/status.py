@@ -111,7 +111,7 @@ def status(
 def count_presences(store: Store, run: AuditRun | None) -> dict[Presence, int]:
     """Return how many accounts a run found present, absent and unknown."""
     total: Counter[Presence] = Counter()
-    if run is not None and run.id is not None:
+    if run is not None:
         for (_, presence), count in store.observations.count_by_presence(run.id).items():
             total[presence] += count
     return total

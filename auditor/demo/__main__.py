@@ -19,6 +19,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from auditor.core.runtime import run_async
 from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import DemoRun
 from auditor.demo.proxy import CertificateAuthority, FakeWebProxy
@@ -64,4 +65,4 @@ if __name__ == "__main__":
     )
     arguments = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve_fake_web(arguments.port, arguments.ca_file, arguments.run))
+        run_async(serve_fake_web(arguments.port, arguments.ca_file, arguments.run))

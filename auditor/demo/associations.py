@@ -19,7 +19,7 @@ from auditor.registry.workbook_writer import write_workbook
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 ALL_DEMO_CHANNELS = (*DEMO_CHANNELS, "instagram", "tiktok", "whatsapp", "telegram")
 SCENARIOS_WITHOUT_PROFILE = {
-    *("share_button", "none_typed", "intent", "malformed"),
+    *("", "share_button", "none_typed", "intent", "malformed"),
     *("post_only", "phone", "send_link", "phone_number", "group_invite", "invite"),
 }
 """Scenarios whose spreadsheet cell names no account."""
@@ -29,6 +29,7 @@ DISTINCT_NAME_COUNT = 50
 
 
 PROFILE_URL_FORMATS = {
+    "website": "https://{0.host}/",
     "facebook": "https://www.facebook.com/{0.handle}",
     "twitter": "https://x.com/{0.twitter_handle}",
     "linkedin": "https://www.linkedin.com/company/{0.slug}",
@@ -38,13 +39,25 @@ PROFILE_URL_FORMATS = {
     "whatsapp": "https://whatsapp.com/channel/0029Va{0.whatsapp_key}",
     "telegram": "https://t.me/{0.instagram_handle}",
 }
-"""The URL of an association's account by channel."""
+"""The URL of an association's site or account by channel."""
 SPECIAL_PROFILE_URL_FORMATS = {
     ("facebook", "group"): "https://www.facebook.com/groups/{0.slug}",
+    ("facebook", "shared"): "https://www.facebook.com/{0.sister_association.handle}",
     ("linkedin", "person"): "https://www.linkedin.com/in/{0.slug}",
     ("youtube", "terminated"): "https://www.youtube.com/channel/{0.youtube_channel_id}",
 }
 """The URL by channel and scenario, where it differs."""
+OTHER_NAME_FORMATS = {
+    "facebook": ["{0.handle}Maroc", "{0.facebook_page_id}"],
+    "twitter": ["{0.new_twitter_handle}", "{0.twitter_id}"],
+    "youtube": ["{0.handle}", "{0.handle}Officiel", "{0.youtube_channel_id}"],
+}
+"""Further names and ids of an account by channel."""
+SPECIAL_NAME_FORMATS = {
+    ("website", "moved"): ["{0.moved_host}"],
+    ("facebook", "duplicate"): ["{0.old_facebook_handle}", "{0.facebook_page_id}9"],
+}
+"""Further names by channel and scenario."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +141,8 @@ class DemoAssociation:
     def get_profile_url(self, channel: str) -> str:
         """Return the URL of an account, or an empty string if the scenario has none."""
         scenario_name = self.get_scenario_name(channel)
-        if not scenario_name or scenario_name in SCENARIOS_WITHOUT_PROFILE:
+        if scenario_name in SCENARIOS_WITHOUT_PROFILE:
             return ""
-        if scenario_name == "shared":
-            return self.sister_association.get_profile_url(channel)
         url_format = PROFILE_URL_FORMATS[channel]
         return SPECIAL_PROFILE_URL_FORMATS.get((channel, scenario_name), url_format).format(self)
 
@@ -140,22 +151,13 @@ class DemoAssociation:
 
         A shared page belongs to its owner, also if another association registers it.
         """
-        if channel == "website":
-            hosts = [self.host] if self.website else []
-            return [*hosts, self.moved_host] if self.website == "moved" else hosts
-        url = self.get_profile_url(channel)
-        if not url or self.get_scenario_name(channel) == "shared":
+        url, scenario_name = self.get_profile_url(channel), self.get_scenario_name(channel)
+        if not url or scenario_name == "shared":
             return []
         names = [url.rstrip("/").rsplit("/", 1)[-1].removeprefix("@")]
-        if channel == "facebook":
-            names += [f"{self.handle}Maroc", self.facebook_page_id]
-        if channel == "facebook" and self.facebook == "duplicate":
-            names += [self.old_facebook_handle, f"{self.facebook_page_id}9"]
-        if channel == "twitter":
-            names += [self.new_twitter_handle, self.twitter_id]
-        if channel == "youtube":
-            names += [self.handle, f"{self.handle}Officiel", self.youtube_channel_id]
-        return [name.lower() for name in names]
+        names += OTHER_NAME_FORMATS.get(channel, [])
+        names += SPECIAL_NAME_FORMATS.get((channel, scenario_name), [])
+        return [name.format(self).lower() for name in names]
 
 
 with Path(__file__).with_name("associations.csv").open(encoding="utf-8", newline="") as csv_file:
@@ -191,17 +193,27 @@ TRAINING_SESSIONS = {"formation Agadir": 7, "formation Rabat": 9}
 """Training sessions: every seventh association attended the first, every ninth the second."""
 MEDIA_OFFICER_CELLS = ("aucun", "", "bénévole", "متطوعة", "", "salariée")
 
-FACEBOOK_URL_FORMATS = (
-    "https://www.facebook.com/{}",
-    "facebook.com/{}/",
-    "http://fr-fr.facebook.com/{}?ref=ts",
-    " https://www.facebook.com/{}  ",
-    "https://m.facebook.com/{}",
-    "www.facebook.com/{}",
-    "https://web.facebook.com/{}?_rdc=1&_rdr",
-    "https://www.facebook.com/{}?mibextid=ZbWKwL",
-)
-SITE_URL_FORMATS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{}/", "https://{}")
+LINK_FORMATS = {
+    "website": (
+        "https://{0.host}/",
+        "{0.host}",
+        "http://www.{0.host}",
+        "https://{0.host}/ ",
+        "www.{0.host}/",
+        "https://{0.host}",
+    ),
+    "facebook": (
+        "https://www.facebook.com/{0.handle}",
+        "facebook.com/{0.handle}/",
+        "http://fr-fr.facebook.com/{0.handle}?ref=ts",
+        " https://www.facebook.com/{0.handle}  ",
+        "https://m.facebook.com/{0.handle}",
+        "www.facebook.com/{0.handle}",
+        "https://web.facebook.com/{0.handle}?_rdc=1&_rdr",
+        "https://www.facebook.com/{0.handle}?mibextid=ZbWKwL",
+    ),
+}
+"""The formats of cells by channel, which associations use in turn."""
 
 
 def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
@@ -242,20 +254,15 @@ def build_link_cell(association: DemoAssociation, channel: str) -> str:
     scenario_name = association.get_scenario_name(channel)
     if scenario_name in ("", "unregistered", "added"):
         return ""
-    if channel == "website" and association.website == "http_only":
-        return association.site_url
-    if channel == "website":
-        return SITE_URL_FORMATS[association.number % len(SITE_URL_FORMATS)].format(association.host)
-    link_format = SPECIAL_LINK_FORMATS.get((channel, scenario_name))
-    if link_format is not None:
-        return link_format.format(association)
-    if channel == "facebook" and scenario_name not in ("group", "shared"):
-        link_format = FACEBOOK_URL_FORMATS[association.number % len(FACEBOOK_URL_FORMATS)]
-        return link_format.format(association.handle)
-    return association.get_profile_url(channel)
+    profile_url = association.get_profile_url(channel)
+    link_formats = LINK_FORMATS.get(channel, [profile_url])
+    link_format = link_formats[association.number % len(link_formats)]
+    return SPECIAL_LINK_FORMATS.get((channel, scenario_name), link_format).format(association)
 
 
 SPECIAL_LINK_FORMATS = {
+    ("website", "http_only"): "http://{0.host}/",
+    **SPECIAL_PROFILE_URL_FORMATS,
     ("facebook", "bare"): "@{0.handle}",
     ("facebook", "post_link"): ("https://www.facebook.com/{0.handle}/posts/pfbid02Tz{0.number}kQ"),
     ("facebook", "share_button"): (

@@ -48,6 +48,7 @@ HOST_ALIASES = {
     "whatsapp.com": "www.whatsapp.com",
 }
 HANDLERS = {**PLATFORMS, **APIS}
+PLATFORM_HOSTS = frozenset(HANDLERS | HOST_ALIASES)
 
 
 class FakeWeb:
@@ -66,10 +67,10 @@ class FakeWeb:
 
     def find_tunnel_refusal(self, host: str, demo_run: DemoRun) -> FakeResponse | None:
         """Return an error if the host does not exist, does not respond or has no HTTPS."""
-        if host in HANDLERS or host in HOST_ALIASES:
+        if host in PLATFORM_HOSTS:
             return None
-        site = self._find_site(host)
-        if site is None or is_during(site.unresolvable_runs, demo_run):
+        site = self._find_site(host, demo_run)
+        if site is None:
             return NO_SUCH_HOST_RESPONSE
         if not site.is_unresponsive(demo_run):
             return None if site.has_https else CONNECTION_REFUSED_RESPONSE
@@ -79,7 +80,7 @@ class FakeWeb:
 
     def get_certificate_expiry(self, host: str, demo_run: DemoRun) -> datetime:
         """Return the expiry of the host's certificate, before the first run if it is expired."""
-        site = self._find_site(host) or SiteScenario()
+        site = self._find_site(host, demo_run) or SiteScenario()
         if is_during(site.expired_certificate_runs, demo_run):
             return demo_run.days_before_last_run(demo_run.total_runs + 3)
         return demo_run.last_run_at + timedelta(days=site.certificate_days)
@@ -96,8 +97,8 @@ class FakeWeb:
         return self._respond_site(request, demo_run)
 
     def _respond_site(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-        site, host = self._find_site(request.host), request.host.removeprefix("www.")
-        if site is None or is_during(site.unresolvable_runs, demo_run):
+        site, host = self._find_site(request.host, demo_run), request.host.removeprefix("www.")
+        if site is None:
             return NO_SUCH_HOST_RESPONSE
         if request.path == "/favicon.ico":
             return text_response("", 404)
@@ -108,9 +109,11 @@ class FakeWeb:
             return redirect_response(f"{scheme}://{host}{request.target}")
         return respond_site(self._accounts["website"][host], request, demo_run)
 
-    def _find_site(self, host: str) -> SiteScenario | None:
+    def _find_site(self, host: str, demo_run: DemoRun) -> SiteScenario | None:
+        """Return the site of a host, or None if the name does not resolve in this run."""
         association = self._accounts["website"].get(host.removeprefix("www."))
-        return SITE_SCENARIOS[association.website] if association else None
+        site = SITE_SCENARIOS[association.website] if association else None
+        return None if site is None or is_during(site.unresolvable_runs, demo_run) else site
 
 
 # --- The sites of the associations ---
@@ -170,17 +173,16 @@ def respond_site(
 ) -> FakeResponse:
     """Return the response of an association's site in this run."""
     site, is_home = SITE_SCENARIOS[association.website], request.path == "/"
-    if site.fault and is_during(site.fault_runs, demo_run):
+    if is_during(site.fault_runs, demo_run):
         return _respond_fault(association, request, SCENARIOS["faults"][site.fault])
     if site.is_moved and request.host == association.host:
         return redirect_response(f"https://{association.moved_host}{request.target}")
     if site.robots and request.path == "/robots.txt":
         return text_response(site.robots, content_type=PLAIN_TYPE)
-    if is_home and site.page:  # the only page, without viewport, feed and preview
-        text = render_page(site.page, association=association, run=demo_run)
-        return FakeResponse(200, text.encode("windows-1256"), "text/html")
-    if not is_home and (site.page or site.robots):
-        return FakeResponse(404, render_page("not_found.html").encode(), "text/html")
+    if site.page:  # the only page, without viewport, feed and preview
+        status, template = (200, site.page) if is_home else (404, "not_found.html")
+        text = render_page(template, association=association, run=demo_run)
+        return FakeResponse(status, text.encode("windows-1256"), "text/html")
     response = _respond_system(association, request, demo_run, site)
     return _change_home_page(response, site, demo_run) if is_home else response
 

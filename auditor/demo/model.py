@@ -97,7 +97,7 @@ class SiteScenario:
     posts: dict[str, int] = field(default_factory=dict)
     linkedin_posts: dict[str, int] | None = None
     fault: str = ""
-    fault_runs: tuple[int, ...] = (1,)
+    fault_runs: tuple[int, ...] = ()
     unresolvable_runs: tuple[int, ...] = ()
     expired_certificate_runs: tuple[int, ...] = ()
     unresponsive_runs: tuple[tuple[int, ...], ...] = ()

@@ -147,7 +147,7 @@ def make_post_id(posted_at: datetime) -> str:
 def respond_linkedin(accounts: Accounts, request: FakeRequest, _run: DemoRun) -> FakeResponse:
     """Return the page for guests, the signup page, or the refusal of robots."""
     association = accounts.get(request.path.strip("/").rsplit("/", 1)[-1])
-    if association is None and request.path.startswith("/authwall"):
+    if request.path.startswith("/authwall"):
         return text_response(render_page("linkedin_authwall.html"))
     scenario = SCENARIOS["linkedin"][association.linkedin if association else "denied"]
     if "is_walled" in scenario:

@@ -1,4 +1,4 @@
-"""Play the demo.
+"""Play the demo: import a fictional network and audit it on several days.
 
 The demo imports a network of 100 associations from a spreadsheet and audits it once for each of
 several days. The fake web runs in its own process. The auditor reaches it through the `proxy` and
@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Self
 
 from auditor.app import App
-from auditor.config.schema import Config, find_packaged_config, load_config
+from auditor.config.schema import Config, WebSettings, find_packaged_config, load_config
 from auditor.core.errors import InputError
 from auditor.demo import associations
 from auditor.demo.model import DEFAULT_RUN_COUNT, SECOND_IMPORT_RUN, DemoRun
@@ -28,9 +28,13 @@ from auditor.registry import importer
 from auditor.runs import run
 from probes.runner.parser_pool import ParserForkServer
 from storage.models.audit import AuditRun
-from storage.models.users import ChangeOrigin
+from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind
+from storage.tables.communication import FollowUp, Reply
 
 CONFIG_MARKER = "# Written by `auditor demo`, which may overwrite it."
+REPORT_LINK_ASSOCIATION = "a092"
+"""An association with several problems, whose report the demo offers to open."""
+DEFAULT_PUBLIC_URL = f"http://127.0.0.1:{WebSettings().port}"
 CONFIG_TEMPLATE = Path(__file__).with_name("config.toml").read_text(encoding="utf-8")
 
 DemoProgressCallback = Callable[[int, int], None]
@@ -78,8 +82,12 @@ class FakeWebProcess:
 
     async def __aenter__(self) -> Self:
         command = (sys.executable, "-m", "auditor.demo", "--ca-file", str(self._ca_file))
+        # Ctrl-C reaches a session; in its own, this process ends when its input is closed.
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         self.port = int(await self._ask())
         return self
@@ -106,7 +114,9 @@ async def run_demo(
     prepare_demo_folder(folder)
     with ParserForkServer() as fork_server:
         fork_server.start()  # loads while the fake web starts and the database is created
-        opening_app = asyncio.create_task(asyncio.to_thread(App.open, write_demo_config(folder, 0)))
+        # No request is sent to this port: the configuration is written again with the fake web's.
+        config = write_demo_config(folder, 80)
+        opening_app = asyncio.create_task(asyncio.to_thread(App.open, config))
         async with FakeWebProcess(folder / "ca.pem") as web:
             with await opening_app as opened_app:
                 config = write_demo_config(folder, web.port)
@@ -116,6 +126,7 @@ async def run_demo(
                     await _play_run(app, web, folder, demo_run, on_progress)
                     for demo_run in schedule_demo_runs(total_runs, now)
                 ]
+                add_messages(app, now)
     return DemoResult(folder, config, tuple(runs))
 
 
@@ -145,11 +156,16 @@ def prepare_demo_folder(folder: Path) -> None:
 
 
 def write_demo_config(
-    folder: Path, port: int, environ: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    port: int,
+    environ: Mapping[str, str] = MappingProxyType({}),
+    *,
+    public_url: str = DEFAULT_PUBLIC_URL,
 ) -> Config:
     """Write the configuration file of the demo and load it. `environ` may set API keys."""
     path = folder / "config.toml"
-    path.write_text(CONFIG_TEMPLATE.format(port=port) + build_demo_rules(), encoding="utf-8")
+    settings = CONFIG_TEMPLATE.format(port=port) + f'\n[web]\npublic_url = "{public_url}"\n'
+    path.write_text(settings + build_demo_rules(), encoding="utf-8")
     return load_config(path, environ)
 
 
@@ -177,6 +193,30 @@ def import_demo_spreadsheet(app: App, folder: Path, demo_run: DemoRun) -> None:
             demo_run.started_at,
             origin=ChangeOrigin("coordinator", "import"),
         )
+
+
+def add_messages(app: App, now: datetime) -> None:
+    """Add a promise that is overdue, and a reply that waits for a coordinator."""
+    app.store.follow_ups.add(
+        FollowUp(
+            association="a060",
+            kind=FollowUpKind.PROMISED,
+            author="Demo",
+            occurred_at=now - timedelta(days=9),
+            due_date=(now - timedelta(days=2)).date(),
+            channel="website",
+            code="website_placeholder",
+        )
+    )
+    reply = Reply(
+        association=REPORT_LINK_ASSOCIATION,
+        kind=ReplyKind.CLOSED,
+        submitted_at=now,
+        channel="youtube",
+        code="channel_missing",
+        text="لا أحد في المكتب يصوّر، ونكتفي بصفحة فيسبوك.",
+    )
+    app.store.replies.add_chosen(reply.association, lambda _: reply)
 
 
 async def _play_run(

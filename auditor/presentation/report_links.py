@@ -145,17 +145,15 @@ def create_report_link(
     now: datetime,
     *,
     valid_days: int | None = None,
-    keep_older_links: bool = False,
 ) -> tuple[ReportLink, str]:
     """Create a report link and return it with its URL, which is not stored.
 
-    Older links are revoked unless `keep_older_links`. Raises ConfigError if no public address is
-    set.
+    Raises ConfigError if no public address is set.
     """
     report_link, address = draft_report_link(
         config, association, author, now, valid_days=valid_days
     )
-    return store.report_links.add(report_link, keep_older=keep_older_links), address
+    return store.report_links.add(report_link), address
 
 
 def create_invitation(
@@ -166,7 +164,6 @@ def create_invitation(
     language: str,
     *,
     valid_days: int | None = None,
-    keep_older_links: bool = False,
 ) -> tuple[ReportLinkAddress, InvitationText]:
     """Create a report link of an association and the texts that send it.
 
@@ -174,36 +171,25 @@ def create_invitation(
     """
     previous_link_at = find_latest_link_time(context.store, view.association.id, now)
     report_link, url = create_report_link(
-        context.store,
-        context.config,
-        view.association.id,
-        author,
-        now,
-        valid_days=valid_days,
-        keep_older_links=keep_older_links,
+        context.store, context.config, view.association.id, author, now, valid_days=valid_days
     )
-    address = ReportLinkAddress(
-        url,
-        report_link.expires_at,
-        previous_link_at,
-        ends_older_links=previous_link_at is not None and not keep_older_links,
-    )
+    address = ReportLinkAddress(url, report_link.expires_at, previous_link_at, report_link.id)
     return address, build_invitation_text(view, context.config, address, language)
 
 
 def create_reminder(
     context: App, view: AssociationView, promise: FollowUp, author: str, now: datetime
 ) -> tuple[ReportLinkAddress, str]:
-    """Create one more report link and the text that asks about a promise. Older links stay.
+    """Create a report link and the text that asks about a promise.
 
     The text is in the language of the association.
     Raises ConfigError if no public address is set.
     """
     report_link, url = create_report_link(
-        context.store, context.config, view.association.id, author, now, keep_older_links=True
+        context.store, context.config, view.association.id, author, now
     )
     text = build_reminder_text(view, context.config, url, view.association.language, promise)
-    return ReportLinkAddress(url, report_link.expires_at), text
+    return ReportLinkAddress(url, report_link.expires_at, link_id=report_link.id), text
 
 
 def find_latest_link_time(store: Store, association: str, now: datetime) -> datetime | None:
@@ -248,6 +234,12 @@ def require_public_url(config: Config) -> str:
 
 
 def find_active_report_link(store: Store, token: str, now: datetime) -> ReportLink | None:
-    """Return the link of a token, or None if it is wrong, expired or revoked."""
+    """Return the link of a token, or None if it is wrong, expired or revoked.
+
+    Or if the network no longer follows the association. Its link works again if that is undone.
+    """
     report_link = store.report_links.get(hash_token(token))
-    return report_link if report_link is not None and report_link.is_active(now) else None
+    if report_link is None or not report_link.is_active(now):
+        return None
+    entry = store.registry.get_association_entry(report_link.association)
+    return report_link if entry and not entry.withdrawn_at else None

@@ -1,7 +1,7 @@
 """Builds the web application and its HTTP server: routers, error handlers, middleware, options.
 
-The server listens on loopback, behind an HTTPS proxy that has deadlines for slow clients (the
-deployment guide has those of Caddy).
+The server listens on loopback, behind an HTTPS proxy that has deadlines for slow clients (those of
+Caddy are in `deploy/Caddyfile`).
 
 It has the health check and the metrics for monitoring programs, which have neither a language nor a
 page. `/healthz` answers everyone under any host name, because load balancers ask by address.
@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import hmac
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from importlib.resources import files
-from threading import Lock
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
@@ -37,6 +35,7 @@ from auditor.runs.frontier import WorkerCluster
 from auditor.runs.scheduling import SchedulerJob
 from auditor.web import access
 from auditor.web.access import NotLoggedInError
+from auditor.web.confirmations import Confirmations
 from auditor.web.middleware import (
     HEALTH_PATH,
     SecurityMiddleware,
@@ -55,6 +54,7 @@ from auditor.web.routes import (
     report,
     report_links,
     runs,
+    undo,
     users,
 )
 from auditor.web.users import LoginLink, PasswordService
@@ -126,6 +126,7 @@ ROUTERS = (
     registry_entry.router,
     report.router,
     report_links.router,
+    undo.router,
     associations.router,  # last: its pages match any path below /associations/
 )
 
@@ -164,8 +165,7 @@ def create_app(
             "run_starter": run_starter,
             "cluster": cluster,
             "association_checks": RecheckService(),
-            "decision_lock": Lock(),
-            "last_decision": (None, datetime.min.replace(tzinfo=UTC)),
+            "confirmations": Confirmations(),
             "passwords": PasswordService(),
             "login_attempts": login.LoginAttemptLimiter(),
             "login_link": login_link,

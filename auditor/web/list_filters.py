@@ -50,7 +50,7 @@ def build_filter_chips(
             # In a list with a state filter, a channel alone selects the channel of a gap.
             is_alone = not any(map(query_params.get, ("state", "gap", "gap_kind", "reason")))
             if name == "channel" and "state" in query_params and is_alone:
-                label = translator.translate("{channel}: has a problem", channel=label)
+                label = translator.translate("{channel}: a problem", channel=label)
             url = build_url(path, {**query_params, name: ""})
             chips.append({"label": label, "url_without_filter": url})
     return chips
@@ -81,13 +81,13 @@ def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
     counts = context.app.store.counts.get_facet_counts(prefix=f"{kind}:")
     names = [facet.partition(":")[2] for facet in counts]
     get_label = context.translator.region_name if kind == "region" else str
-    return sorted(zip(names, map(get_label, names), strict=True), key=itemgetter(1))
+    return sorted(((name, get_label(name)) for name in names), key=itemgetter(1))
 
 
 def list_gap_choices(translator: Translator) -> FieldChoices:
     """Return every kind of gap in the order of the catalogue."""
-    gaps = filter(attrgetter("is_gap"), load_gap_catalogue().definitions.values())
-    codes = map(attrgetter("code"), sorted(gaps, key=attrgetter("order")))
+    gaps = [gap for gap in load_gap_catalogue().definitions.values() if gap.is_gap]
+    codes = [gap.code for gap in sorted(gaps, key=attrgetter("order"))]
     return [(code, translator.gap_title(code, voice="label")) for code in codes]
 
 
@@ -183,7 +183,7 @@ def build_grid_chips(
     channel_chips = []
     for channel in channels:
         name = translator.channel_name(channel)
-        label = translator.translate("No {channel}", channel=name)
+        label = translator.translate("No known {channel}", channel=name)
         chip = build_chip(without_channel, label, channel=channel, state=ChannelStatus.NONE)
         channel_chips.append(chip)
     all_chip = build_chip(base, translator.translate("All"))

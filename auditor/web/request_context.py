@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -9,9 +10,9 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
-from starlette.datastructures import Headers
+from starlette.datastructures import URL, Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import Scope
@@ -24,10 +25,11 @@ from auditor.conclusions.summary import AssociationFilter
 from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
 from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
-from auditor.core.i18n.translator import Translator
+from auditor.core.i18n.translator import MessageValue, Translator
 from auditor.core.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.web import users
 from auditor.web.access import MAX_ROW_ID, get_current_user
+from auditor.web.confirmations import Confirmation, Confirmations
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
 from storage.models.users import Role
@@ -35,6 +37,10 @@ from storage.store import Store
 from storage.tables.users import User
 
 YEAR_SECONDS = 365 * 86400
+LOCAL_URL_PATTERN = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f]*")
+"""A path on this site; no browser reads it as an address elsewhere."""
+LOGIN_PATH_PATTERN = re.compile(r"/[a-z]{2}/log(in|out)\b.*")
+"""Pages that make no sense directly after logging in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +48,16 @@ class RequestContext:
     """A request as a page sees it.
 
     `path` is the address without the language prefix, with its query. `user` is the logged-in user.
+    `confirmation` says what the form did that led to this page.
     """
 
     app: App
     now: datetime
     language: str
     path: str
+    confirmations: Confirmations
     user: User | None = None
+    confirmation: Confirmation | None = None
 
     @property
     def day(self) -> str:
@@ -87,6 +96,46 @@ class RequestContext:
         """Return the address of an association's page, which keeps the way back to the list."""
         page_params = {**(query_params or {}), "back": self.back_query}
         return build_url(self.links.association_url(association), page_params)
+
+    def find_confirmation(self, key: str) -> Confirmation | None:
+        """Return what a form of the user did, or None if that is too long ago."""
+        if self.user is None:
+            return None
+        return self.confirmations.find(key, self.author, self.now)
+
+    def find_repeated_url(self, submission: object) -> str:
+        """Return the page that confirms a form that a double click has sent twice, or ""."""
+        repeated = self.confirmations.find_repeated(submission, self.author, self.now)
+        return repeated.url if repeated else ""
+
+    def confirm(
+        self,
+        url: str,
+        message: str,
+        undo: Callable[[datetime], object] | None = None,
+        /,
+        *,
+        values: dict[str, Any] | None = None,
+        submission: object = None,
+        **facts: MessageValue,
+    ) -> RedirectResponse:
+        """Redirect to a page, whose banner says what was done and offers to undo it.
+
+        See `Confirmation`; the message is marked by `gettext_noop`.
+        """
+        confirmation = Confirmation(
+            author=self.author,
+            done_at=self.now,
+            message=message,
+            facts=facts,
+            values=values or {},
+            undo=undo,
+            submission=submission,
+        )
+        page = URL(get_safe_redirect_url(url)).include_query_params(done=confirmation.key)
+        confirmation.url = str(page.replace(fragment="message"))
+        self.confirmations.add(confirmation)
+        return RedirectResponse(confirmation.url, 303)
 
     def limit_to_own_regions(
         self, association_filter: AssociationFilter
@@ -138,6 +187,7 @@ class RequestContext:
             "permissions": users,
             "is_interactive": True,
             "error_message": "",
+            "confirmation": self.confirmation,
             **values,
         }
         response = HTMLResponse(render_template(template, self.language, **page_values), status)
@@ -159,9 +209,16 @@ def build_request_context(request: Request, language: str) -> RequestContext:
     state = request.app.state
     path = quote(request.url.path.removeprefix(f"/{language}"))
     query = f"?{request.url.query}" if request.url.query else ""
-    return RequestContext(
-        state.app, state.clock(), language, path + query, get_current_user(request)
+    context = RequestContext(
+        state.app,
+        state.clock(),
+        language,
+        path + query,
+        state.confirmations,
+        get_current_user(request),
     )
+    key = request.query_params.get("done", "")
+    return replace(context, confirmation=context.find_confirmation(key))
 
 
 def require_association_view(context: RequestContext, association: str) -> AssociationView:
@@ -212,6 +269,12 @@ def build_url(path: str, query_params: Mapping[str, str]) -> str:
     return f"{path}?{query}" if query else path
 
 
+def get_safe_redirect_url(url: str) -> str:
+    """Return the URL if it is a path on this site (and not the login), else "/"."""
+    is_safe = LOCAL_URL_PATTERN.fullmatch(url) and not LOGIN_PATH_PATTERN.fullmatch(url)
+    return url if is_safe else "/"
+
+
 def parse_day(text: str) -> date | None:
     """Return the date of an ISO text, or None."""
     try:
@@ -239,7 +302,7 @@ def detect_language(scope: Scope, config: Config) -> str:
     for language in (path_language, cookie_language):
         if language in LOCALE_BY_LANGUAGE:
             return str(language)
-    return negotiate_language(headers.get("accept-language"), config.network.language)
+    return negotiate_language(headers.get("accept-language", ""), config.network.language)
 
 
 def render_error_page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLResponse:

@@ -80,7 +80,6 @@ def add_user(
 
 def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
     """Create a one-time link and return its token. The password, sessions and older links end."""
-    assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     store.users.save_invite(
         UserInvite(
@@ -253,7 +252,6 @@ def start_session(
     It replaces the session of `replaced_token` and deletes expired sessions. Returns None if the
     user was removed or the password changed since it was verified.
     """
-    assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     store.sessions.end_expired(
         started_before=now - MAX_SESSION_AGE, last_seen_before=now - MAX_SESSION_IDLE_TIME

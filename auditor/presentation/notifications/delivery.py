@@ -57,7 +57,7 @@ from auditor.presentation.notifications.transports import (
     OutgoingMessage,
     mask_address,
 )
-from auditor.presentation.reports.invitation import describe_result_without_gaps, lower_first_letter
+from auditor.presentation.reports.invitation import describe_result_without_gaps
 from auditor.presentation.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
 from probes.log import EventLogger
 from storage.errors import OneLineError
@@ -197,7 +197,7 @@ def _create_frame(app: App, draft: MessageDraft, now: datetime, is_dry_run: bool
     token = ensure_unsubscribe_token(app.store, key, subscription)
     if association:
         _, pages_url = report_links.create_report_link(
-            app.store, config, association, MONTHLY_KIND, now, keep_older_links=True
+            app.store, config, association, MONTHLY_KIND, now
         )
     return MessageFrame(network_name, pages_url, f"{base_url}/{draft.language}/unsubscribe/{token}")
 
@@ -385,7 +385,7 @@ def build_monthly_report(
 def _build_step_item(gap: Gap, translator: Translator) -> MessageListItem:
     """Return a gap: why it matters, its first step and the time that it takes."""
     text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params, "association")
-    first_step = lower_first_letter(text.steps[0], translator)
+    first_step = translator.lower_first_letter(text.steps[0])
     step = translator.format_pair(translator.translate("First step"), first_step)
     effort = translator.format_pair(translator.label("ui", "time"), text.effort)
     return MessageListItem(text.title, (translator.message(f"why.{gap.code}"), step, effort))

@@ -213,7 +213,7 @@ def build_digest(
     latest: dict[tuple[str, str, str, str], GapChange] = {}
     for change in sorted(all_changes, key=lambda change: change.announced_at):
         is_due = (since is None or change.announced_at > since) and (
-            change.announced_at <= run.started_at
+            change.announced_at <= run.as_of
         )
         if is_due and _is_in_regions(change.association.region, regions):
             gap = change.gap
@@ -304,7 +304,7 @@ def digest_text(digest: Digest, frame: MessageFrame, translator: Translator) -> 
         "urgent": translator.translate("New urgent problems"),
         "new": translator.translate("New problems"),
         "fixed": translator.translate("Fixed problems"),
-        "missing": translator.translate("No website or account yet"),
+        "missing": translator.translate("No known website or account"),
     }
     page_url = frame.web_url and frame.web_url + WebAppLinks(translator.language).page_url("")
     footer = [

@@ -143,7 +143,6 @@ def request_subscription(
         return "too_many_requests", ""
     if bare in subscribers:
         return "requested", ""
-    assert report_link.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     is_stored = store.subscription_requests.add(
         SubscriptionRequest(

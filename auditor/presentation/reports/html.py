@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from importlib.resources import files
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -23,11 +23,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from auditor.conclusions.association_view import AssociationView
-from auditor.conclusions.network_view import (
-    NetworkOverview,
-    build_network_overview,
-    compute_channel_figures,
-)
+from auditor.conclusions.network_view import NetworkOverview, build_network_overview
 from auditor.conclusions.replies import ReplyRefusal, select_completed_steps
 from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_PLACE_CHARS
@@ -45,7 +41,6 @@ from auditor.presentation.reports import text
 from auditor.presentation.reports.text import (
     choose_advice,
     list_current_strengths,
-    list_recently_closed_gaps,
     list_recently_opened_gaps,
 )
 from auditor.rules.score import POINT_WEIGHTS
@@ -106,13 +101,15 @@ class ReportForms:
     """The state of the forms of a report. A report without it has no forms.
 
     `replies` and `completed_steps` are those so far. The report link is valid until `expires_at`;
-    without it the report has nothing to share.
+    without it the report has nothing to share. What improved is listed since `last_opened_at`, and
+    for at least 30 days.
     """
 
     replies: Sequence[Reply] = ()
     completed_steps: Sequence[CompletedStep] = ()
     notice: ReportNotice | None = None
     expires_at: datetime | None = None
+    last_opened_at: datetime | None = None
 
     @property
     def visible_replies(self) -> list[Reply]:
@@ -182,7 +179,7 @@ def render_report(
         points=points,
         further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
         unchecked=text.describe_unchecked(view, translator),
-        closed_gaps=list_recently_closed_gaps(view, as_of),
+        **_build_news(view, forms, as_of, Translator(language)),
         opened_gaps=list_recently_opened_gaps(view, as_of),
         channel_points=sum_channel_points(config.unmixed_channels),
         advice=choose_advice(view),
@@ -199,10 +196,31 @@ def render_report(
     )
 
 
+def _build_news(
+    view: AssociationView, forms: ReportForms, as_of: datetime, translator: Translator
+) -> dict[str, Any]:
+    """Return what improved since the last visit, and the text to share it."""
+    since = min(forms.last_opened_at or as_of, as_of - text.RECENT_PERIOD)
+    fixed_gaps = text.list_fixed_gaps(view, since)
+    fixed = [translator.gap_title(gap.code, gap.channel, "fixed") for gap in fixed_gaps]
+    news_text = translator.message(
+        "whatsapp.better",
+        association=view.association.display_name(translator.language),
+        since=since,
+        fixed="\n".join(map("✓ {}".format, fixed)),
+    )
+    return {
+        "news_since": since,
+        "fixed_gaps": fixed_gaps,
+        "news_text": news_text,
+        "news_whatsapp_url": f"https://wa.me/?text={quote(news_text, safe='')}",
+    }
+
+
 def _list_places(view: AssociationView, points: list[ReportPoint]) -> set[str]:
     """Return the fragments at which the result of a form can be shown."""
     return {
-        *map(itemgetter("anchor"), points),
+        *(point["anchor"] for point in points),
         *(f"account-{account.account_id}" for account in view.accounts),
         *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
     }
@@ -302,14 +320,12 @@ def render_site_pages(
 ) -> Iterator[tuple[str, str]]:
     """Yield the file name and the HTML of each page of the static site."""
     languages = config.report.languages
-    channels = compute_channel_figures(network_overview.associations, config)
     yield "index.html", render_template("language_index.html", languages[0], config=config)
     for language in languages:
         network_page = render_template(
             "network.html",
             language,
             overview=network_overview,
-            channels=channels,
             config=config,
             links=StaticSiteLinks("index.html", languages),
             updated_at=network_overview.as_of,

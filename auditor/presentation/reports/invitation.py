@@ -30,7 +30,6 @@ from auditor.presentation.reports.text import (
     list_current_strengths,
     list_fixed_gaps,
 )
-from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
 from probes.models.finding import Reason
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
@@ -73,27 +72,23 @@ class ReportLinkAddress:
     """The URL of a report link, and when it expires.
 
     `previous_link_at` is when the link before it was created, or None if it is the first.
-    `ends_older_links` is True if that one does not work any more.
+    `link_id` is the row of a stored link.
     """
 
     url: str
     expires_at: datetime
     previous_link_at: datetime | None = None
-    ends_older_links: bool = False
+    link_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationText:
-    """The texts for one link in one language; `html` is the mail as HTML.
-
-    `new_link_text` only says that there is a new link. It is empty unless older ones have ended.
-    """
+    """The texts for one link in one language; `html` is the mail as HTML."""
 
     short_text: str
     subject: str
     body: str
     html: str
-    new_link_text: str = ""
 
 
 def build_invitation_text(
@@ -102,21 +97,11 @@ def build_invitation_text(
     """Return the texts for the report of an association."""
     translator, network = Translator(language), config.network.display_name(language)
     body, html = render_message(language, partial(_build_mail, view, network, link))
-    new_link_text = ""
-    if link.ends_older_links:
-        name = view.association.display_name(language)
-        new_link_text = translator.message(
-            "whatsapp.new_link",
-            association=_truncate_at_word(name, MAX_NAME_CHARACTERS),
-            day=link.expires_at,
-            url=link.url,
-        )
     return InvitationText(
         _build_whatsapp_text(view, network, link, translator),
         _build_subject(view, network, link, translator),
         body,
         html,
-        new_link_text,
     )
 
 
@@ -346,10 +331,10 @@ def _describe_first_gap(
     step = text.steps[0]
     return {
         "problem": text.title,
-        "problem_lower": lower_first_letter(text.title, translator),
+        "problem_lower": translator.lower_first_letter(text.title),
         "why": translator.message(f"why.{gap.code}"),
         "step": step,
-        "step_lower": lower_first_letter(step, translator),
+        "step_lower": translator.lower_first_letter(step),
         "effort": text.effort,
         "more": translator.message("more", n=len(others)) if others and link.url else "",
     }
@@ -370,13 +355,7 @@ def _describe_progress(
     if not fixed_gaps:
         return {}
     good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, "fixed")
-    return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
-
-
-def lower_first_letter(text: str, translator: Translator) -> str:
-    """Return a text with a small first letter, unless it begins with the name of a channel."""
-    proper_names = tuple(map(translator.channel_name, set(list_channels()) - {WEBSITE_CHANNEL}))
-    return text if text.startswith(proper_names) else text[:1].lower() + text[1:]
+    return {"fixed": good_news, "fixed_lower": translator.lower_first_letter(good_news)}
 
 
 def _truncate_at_word(text: str, max_characters: int) -> str:

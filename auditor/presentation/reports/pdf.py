@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,6 +36,11 @@ class PdfUnavailableError(AuditorError):
     """A PDF cannot be made because Typst is missing."""
 
     exit_code = 3
+
+
+def is_typst_installed() -> bool:
+    """Return True if PDFs and pictures can be made."""
+    return find_spec("typst") is not None
 
 
 def render_pdf(report_html: str) -> bytes:
@@ -109,7 +115,7 @@ class _PageParser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "svg" or self._svg_parts:
-            self._svg_parts.append(self.get_starttag_text() or "")
+            self._svg_parts.append(str(self.get_starttag_text()))
             return
         element = _build_element(tag, dict(attrs))
         self._open_elements[-1]["children"].append(element)

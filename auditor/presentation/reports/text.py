@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from auditor.conclusions.association_view import AccountView, AssociationView
 from auditor.conclusions.network_view import NetworkOverview
-from auditor.conclusions.summary import Coverage
+from auditor.conclusions.summary import ChannelFigures
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import EMPTY_VALUE, GapText, MessageValue, Translator
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
@@ -24,7 +24,7 @@ from storage.models.audit import AccountState, Gap
 from storage.models.summaries import ChannelStatus
 
 MAX_DETAILED_GAPS = 5
-"""Number of gaps described in full. People do not start on a longer list (see docs/decisions)."""
+"""Number of gaps described in full. People do not start on a longer list."""
 
 
 def format_association_report(view: AssociationView, as_of: datetime, language: str | None) -> str:
@@ -60,15 +60,15 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     rows: list[tuple[str, ...]] = [
         (translate("Channel"), translate("Status"), translate("Number"), translate("Survey"))
     ]
-    for coverage in filter(attrgetter("is_shown"), overview.coverage):
+    for figures in filter(attrgetter("is_shown"), overview.channels):
         survey = EMPTY_VALUE
-        if coverage.survey is not None:
-            survey = translator.format_percent(coverage.survey / 100)
+        if figures.survey is not None:
+            survey = translator.format_percent(figures.survey / 100)
         rows.append(
             (
-                translator.channel_name(coverage.channel),
-                format_coverage_interval(coverage, translator),
-                f"{coverage.confirmed}/{coverage.associations}",
+                translator.channel_name(figures.channel),
+                format_coverage_interval(figures, translator),
+                f"{figures.confirmed_count}/{figures.association_count}",
                 survey,
             )
         )
@@ -94,13 +94,13 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     return "\n\n".join(parts)
 
 
-def format_coverage_interval(channel_coverage: Coverage, translator: Translator) -> str:
+def format_coverage_interval(figures: ChannelFigures, translator: Translator) -> str:
     """Return the confirmed and the possible share, as "31 % – 35 %".
 
     Return one figure if both are equal.
     """
-    low = translator.format_percent(channel_coverage.low / 100)
-    high = translator.format_percent(channel_coverage.high / 100)
+    low = translator.format_percent(figures.low / 100)
+    high = translator.format_percent(figures.high / 100)
     return low if low == high else f"{low} – {high}"
 
 
@@ -128,7 +128,8 @@ def describe_strengths(strengths: Iterable[Strength], translator: Translator) ->
     for strength in strengths:
         facts: dict[str, MessageValue] = dict(strength.facts)
         if strength.code:
-            facts["title"] = translator.gap_title(strength.code, strength.channel, "fixed")
+            title = translator.gap_title(strength.code, strength.channel, "fixed")
+            facts["title"] = translator.lower_first_letter(title)
         yield translator.label("strength", strength.label, **facts)
 
 
@@ -153,7 +154,7 @@ def _generate_gap_parts(view: AssociationView, translator: Translator) -> Iterat
 
 def list_gap_titles(gaps: Iterable[Gap], translator: Translator) -> list[str]:
     """Return the titles of gaps for the association."""
-    return [translator.gap_title(gap.code, gap.channel, "association") for gap in gaps]
+    return [translator.gap_title(gap.code, gap.channel, "association", gap.params) for gap in gaps]
 
 
 def describe_gap(gap: Gap, translator: Translator) -> GapText:
@@ -220,8 +221,8 @@ def describe_account_state(account: AccountView, translator: Translator) -> str:
     """Return the status of an account with its reason, if it has one."""
     if account.reason is Reason.WRONG_TARGET:
         return translator.term("cause", account.reason)
-    is_unchecked = account.state is AccountState.UNKNOWN and account.checked_at is None
-    if is_unchecked and account.kind is not LinkKind.INVALID and account.reason is None:
+    facts = (account.state, account.reason, account.checked_at)
+    if facts == (AccountState.UNKNOWN, None, None) and account.kind is not LinkKind.INVALID:
         return translator.term("channel_status", ChannelStatus.NOT_CHECKED)
     status = translator.term("account_status", account.state)
     return f"{status} ({translator.term('cause', account.reason)})" if account.reason else status
@@ -336,14 +337,19 @@ def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Ga
 def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
     """Return the gaps that were closed since a time and are not open again or waived.
 
-    A gap that an open one hides is not fixed: a website that is down is not faster.
+    What people closed is not fixed, nor what an open gap hides: a website that is down is not
+    faster.
     """
     catalogue = load_gap_catalogue()
     unfixed = {
         (code, gap.channel) for gap in view.gaps for code in (gap.code, *catalogue[gap.code].hides)
     }
     closed = [gap for gap in view.reportable_gaps if was_closed_since(gap, since)]
-    return [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
+    return [
+        gap
+        for gap in closed
+        if (gap.code, gap.channel) not in unfixed and not view.is_closed_by_people(gap)
+    ]
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:

@@ -14,7 +14,7 @@ from typing import Any
 from auditor.conclusions.association_view import AccountView, AssociationView, is_waiver_of
 from auditor.conclusions.replies import select_completed_steps
 from auditor.conclusions.run_results import index_by_account
-from auditor.conclusions.summary import AssociationFilter, apply_open_gaps, summarize_channel
+from auditor.conclusions.summary import AssociationFilter, find_account_status, summarize_channel
 from auditor.config.schema import Config
 from auditor.core.formatting import build_whatsapp_url
 from auditor.core.reference.gap_catalogue import get_gap_kind
@@ -27,7 +27,6 @@ from storage.models.audit import (
     EMPTY_CONTACT,
     GAP_KINDS,
     AccountPresence,
-    AccountState,
     AuditRun,
     Decision,
     Gap,
@@ -99,9 +98,9 @@ def _build_cell(summary: AssociationSummary, channel: str) -> dict[str, Any]:
     # A channel without a summary was configured after the summary was made.
     status = channel_summary.status if channel_summary else ChannelStatus.NOT_CHECKED
     broken_days = [
-        gap.opened_at.date()
+        gap.first_seen.date()
         for gap in summary.gaps
-        if gap.channel == channel and gap.opened_at and get_gap_kind(gap) is GapKind.BROKEN
+        if gap.channel == channel and gap.first_seen and get_gap_kind(gap) is GapKind.BROKEN
     ]
     reasons = [reason for name, reason in summary.unchecked if name == channel and reason]
     return {
@@ -259,7 +258,7 @@ def build_channel_details(
     strips, _ = load_check_history(store, [association_id])
     statuses = index_by_account(store.statuses.list_account_statuses(association_id))
     accounts = store.registry.list_accounts(association_id, include_withdrawn=True)
-    account_by_id = {account.id: account for account in accounts if account.id}
+    account_by_id = {account.id: account for account in accounts}
     items: list[dict[str, Any]] = []
     items_by_account = defaultdict[int | None, list[dict[str, Any]]](list)
     all_items = build_decision_items(decisions, account_by_id, statuses, now)
@@ -277,7 +276,7 @@ def build_channel_details(
             status = statuses.get(account.account_id)
             detail = {
                 "account": account,
-                "status": _choose_status(view, account),
+                "status": find_account_status(view, account),
                 "gaps": [gap for gap in view.gaps if is_gap_of_account(gap, account)],
                 "decisions": items_by_account[account.account_id],
                 "outlooks": list(iter_status_outlooks(status, config.confirm)) if status else [],
@@ -292,24 +291,6 @@ def build_channel_details(
         }
         channels.append(channel_detail)
     return channels, items
-
-
-def _choose_status(view: AssociationView, account: AccountView) -> ChannelStatus:
-    """Return the status of an account, which is that of the channel if it is the only one.
-
-    If there are several, the gaps about the account decide, then its state.
-    """
-    if len(view.accounts_on(account.channel)) == 1:
-        return summarize_channel(view, account.channel).status
-    status = ChannelStatus.UNKNOWN
-    if account.state is AccountState.PRESENT:
-        status = ChannelStatus.PRESENT
-    elif account.state is AccountState.GONE:
-        status = ChannelStatus.BROKEN
-    elif account.checked_at is None:
-        status = ChannelStatus.NOT_CHECKED
-    own_gaps = [gap for gap in view.gaps if gap.subject and is_gap_of_account(gap, account)]
-    return apply_open_gaps(status, own_gaps)
 
 
 def is_gap_of_account(gap: Gap, account: AccountView) -> bool:

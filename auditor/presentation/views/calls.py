@@ -18,7 +18,7 @@ from typing import Any
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.conclusions.summary import (
     AssociationFilter,
-    build_coverage,
+    build_channel_figures,
     compute_urgency_rank,
     find_groups,
 )
@@ -47,7 +47,9 @@ If more associations than this are being followed up, some of them are listed fi
 """
 RECENT_CONTACT_PERIOD = timedelta(days=7)
 """An association contacted within this time is being followed up."""
-CONVERSATION_KINDS = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
+CONVERSATION_KINDS = frozenset(
+    {FollowUpKind.CALLED, FollowUpKind.FIXED, FollowUpKind.MET, FollowUpKind.PROMISED}
+)
 """Follow-ups that count as a conversation. A sent message or a note does not."""
 CALL_FILTER = AssociationFilter(gap_kind=GapKind.BROKEN.value)
 """Selects the associations of which something is broken."""
@@ -79,6 +81,10 @@ class CallCandidate:
     def latest_follow_up(self) -> FollowUp | None:
         """Return the newest follow-up, or None."""
         return self.follow_ups[0] if self.follow_ups else None
+
+    def is_tried_on(self, day: date) -> bool:
+        """Return whether a contact was noted on this day."""
+        return bool(self.follow_ups) and self.follow_ups[0].occurred_at.date() == day
 
     @property
     def latest_promises(self) -> tuple[FollowUp, ...]:
@@ -222,8 +228,8 @@ def build_meeting_pack(
     totals = {"opened": Counter[tuple[str, str]](), "closed": Counter[tuple[str, str]]()}
     for (_, change_kind), gap_counts in changes.items():
         totals[change_kind].update(gap_counts)
-    coverage = () if counts is None else build_coverage(counts, config)
-    return {"counts": counts, **totals, "coverage": tuple(coverage), "calls": calls}
+    channels = () if counts is None else build_channel_figures(counts, config)
+    return {"counts": counts, **totals, "channels": channels, "calls": calls}
 
 
 def count_gap_titles(gap_counts: GapCounts, translator: Translator) -> list[tuple[str, int]]:

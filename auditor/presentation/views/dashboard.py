@@ -13,17 +13,23 @@ from statistics import median_low
 from typing import Any, get_args
 
 from auditor.checking.clock import find_delayed_day, find_next_start_time
-from auditor.conclusions.network_view import build_channel_figures
 from auditor.conclusions.replies import load_unsettled_proposals, load_waiting_replies
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from auditor.conclusions.summary import COVERAGE_STATES, Coverage, build_coverage, get_region_key
+from auditor.conclusions.summary import ChannelFigures, build_channel_figures, get_region_key
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
 from auditor.core.reference.places import REGIONS
+from auditor.presentation.reports.invitation import REMINDER_PERIOD
 from auditor.presentation.views.calls import BROKEN_FACET, build_call_list
 from probes.models.finding import Presence
 from storage.models.audit import EMPTY_CONTACT, AuditRun, AuditRunState, GapKind
-from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, ListedGap
+from storage.models.summaries import (
+    ALL_FACET,
+    NETWORK_GROUP,
+    AssociationSummary,
+    ChannelStatus,
+    ListedGap,
+)
 from storage.read_model.gap_search import GapChangeKind
 from storage.store import Store
 from storage.tables.mappers import RegionFilter
@@ -79,9 +85,10 @@ def load_groups(
 
     `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
     """
-    facets = [ALL_FACET, *map(":".join, product(config.channels, COVERAGE_STATES))]
+    statuses = product(("status",), config.channels, ChannelStatus)
+    facets = [ALL_FACET, *map(":".join, statuses)]
     current = store.counts.get_facet_counts_by_group(sizes, facets)
-    if compared_run is None or compared_run.id is None:
+    if compared_run is None:
         return build_groups(current, {}, None, config)
     counts = store.counts.get_run_facet_counts([compared_run.id], sizes, facets)
     before = {group: group_counts for (_, group), group_counts in counts.items()}
@@ -103,8 +110,8 @@ def build_groups(
     """
     groups = []
     for facet, counts in current.items():
-        coverage = list(build_coverage(counts, config))
-        old_coverage = build_coverage(before[facet], config) if since and facet in before else ()
+        figures = build_channel_figures(counts, config)
+        old_figures = build_channel_figures(before.get(facet, {}) if since else {}, config)
         changes: list[dict[str, Any]] = [
             {
                 "channel": new.channel,
@@ -113,8 +120,8 @@ def build_groups(
                 "since": since,
                 "percentage_points": new.low - old.low,
             }
-            for old, new in zip(old_coverage, coverage, strict=False)
-            if old.low != new.low
+            for old, new in zip(old_figures, figures, strict=True)
+            if old.association_count and old.low != new.low
         ]
         changes.sort(
             key=lambda item: (item["current"].is_optional, -abs(item["percentage_points"]))
@@ -122,7 +129,7 @@ def build_groups(
         group = {
             "name": facet.partition(":")[2],
             "size": counts.get(ALL_FACET, 0),
-            "coverage": coverage,
+            "channels": figures,
             "coverage_changes": changes,
             "total_change": sum(
                 abs(change["percentage_points"])
@@ -152,8 +159,6 @@ SHOWN_CALLS = 5
 """How many associations to call the page lists."""
 SHOWN_REPLIES = 3
 """How many replies, and how many found accounts, the page lists."""
-PROMISE_LOOKAHEAD, PROMISE_OVERDUE_PERIOD = timedelta(days=7), timedelta(days=30)
-"""A promise is listed from this long before its due date until this long after it."""
 SHOWN_PROMISES = 8
 """How many promises the page lists, those that are due first."""
 STRIP_LENGTH = 14
@@ -173,7 +178,7 @@ READ_ASSOCIATIONS = 100
 WEEK_DAYS = 7
 PROPOSALS_FACET = "has_proposals"
 
-CoverageTrend = tuple[tuple[date, Coverage | None], ...]
+CoverageTrend = tuple[tuple[date, ChannelFigures | None], ...]
 """A channel's coverage by day. None without a run or a count, or if the channel was unreliable."""
 
 
@@ -212,7 +217,7 @@ def build_dashboard(
         "not_checked_count": counts.get("not_checked", 0),
         "unfinished_channel_count": counts.get("any:not_checked", 0),
         "no_account_count": counts.get(f"kind:{GapKind.NO_ACCOUNT}", 0),
-        "channels": list(build_channel_figures(counts, config)),
+        "channels": build_channel_figures(counts, config),
         "trends": build_coverage_trends(store, config, newest_runs),
         "calls": build_call_list(
             store,
@@ -225,7 +230,7 @@ def build_dashboard(
         "pending_replies": load_waiting_replies(store, limit=SHOWN_REPLIES, regions=regions),
         "proposal_count": proposal_count,
         "proposals": proposals,
-        **_load_due_promises(store, now.date(), regions),
+        **_load_promises(store, now.date(), regions),
         "week": build_week(store, now),
         "region_map": build_region_map(store, counts),
     }
@@ -252,26 +257,24 @@ def _build_check_status(
     }
 
 
-def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> dict[str, Any]:
-    """Return the number of promises that are due, and the first of them.
+def _load_promises(store: Store, today: date, regions: RegionFilter) -> dict[str, Any]:
+    """Return the number of open promises, and the first of them: those that are late.
 
     Each has its association and the contact of that.
     """
-    last_day, first_day = today + PROMISE_LOOKAHEAD, today - PROMISE_OVERDUE_PERIOD
-    promises = store.follow_ups.list_promises(
-        last_day, due_from=first_day, limit=SHOWN_PROMISES, regions=regions
-    )
+    first_day = today - REMINDER_PERIOD
+    promises = store.follow_ups.list_open_promises(first_day, limit=SHOWN_PROMISES, regions=regions)
     contacts = store.registry.get_contacts([promise.association for promise in promises])
-    due_promises = []
+    shown_promises: list[dict[str, Any]] = []
     for promise in promises:
         association = store.registry.get_association(promise.association)
         if association is not None:
             contact = contacts.get(association.id, EMPTY_CONTACT)
-            due_promises.append(
+            shown_promises.append(
                 {"follow_up": promise, "association": association, "contact": contact}
             )
-    count = store.follow_ups.count_promises(last_day, due_from=first_day, regions=regions)
-    return {"due_promise_count": count, "due_promises": due_promises}
+    count = store.follow_ups.count_open_promises(first_day, regions=regions)
+    return {"promise_count": count, "promises": shown_promises}
 
 
 def build_week(store: Store, now: datetime) -> dict[str, Any]:
@@ -316,11 +319,11 @@ def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, 
     for change_kind in get_args(GapChangeKind):
         is_fix = change_kind == "closed"
         page = store.gap_search.list_gap_changes(since, change_kind, limit=READ_CHANGES)
-        for row in page.rows:
-            changed_at = row.gap.closed_at if is_fix else row.gap.opened_at
-            is_listed = is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
-            if changed_at and is_listed:
-                changes.append((changed_at, row, is_fix))
+        changes += (
+            (getattr(row.gap, f"{change_kind}_at"), row, is_fix)
+            for row in page.rows
+            if is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
+        )
     return sorted(changes, key=itemgetter(0), reverse=True)[:SHOWN_CHANGES]
 
 
@@ -373,15 +376,14 @@ def build_coverage_trends(
     store: Store, config: Config, runs: Sequence[AuditRun]
 ) -> dict[str, CoverageTrend]:
     """Return the network's coverage of each channel in these runs."""
-    run_ids = [run.id for run in runs if run.id is not None]
+    run_ids = list(map(attrgetter("id"), runs))
     counts = store.counts.get_run_facet_counts(run_ids, [NETWORK_GROUP])
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
     for day, run in _fill_missing_days(runs):
-        by_channel: dict[str, Coverage] = {}
-        run_counts = counts.get((run.id, NETWORK_GROUP)) if run and run.id else None
-        if run and run_counts is not None:
-            found = build_coverage(run_counts, config)
-            by_channel = {coverage.channel: coverage for coverage in found}
+        by_channel: dict[str, ChannelFigures] = {}
+        if run and (run.id, NETWORK_GROUP) in counts:
+            found = build_channel_figures(counts[run.id, NETWORK_GROUP], config)
+            by_channel = {figures.channel: figures for figures in found}
             for channel in run.unreliable_channels:
                 by_channel.pop(channel, None)
         for channel in config.channels:

@@ -20,8 +20,8 @@ from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.network_view import iter_association_views, load_association_view
 from auditor.conclusions.summary import (
     AssociationFilter,
-    Coverage,
-    compute_coverage,
+    ChannelFigures,
+    compute_channel_figures,
     summarize_channel,
 )
 from auditor.config.schema import Config
@@ -32,8 +32,9 @@ from auditor.presentation.views.calls import list_calls
 from auditor.presentation.views.json_items import JsonItem, build_account_item, build_gap_item
 from auditor.registry import spreadsheet, workbook_writer
 from auditor.registry.columns import format_media_officer
+from auditor.registry.exporter import format_column_heading
 from storage.models.audit import EMPTY_CONTACT, Association, AuditRunState, Gap
-from storage.models.summaries import AssociationSummary
+from storage.models.summaries import AssociationSummary, ChannelStatus
 
 WORKBOOK_SHEETS = {"meeting": ("meeting", "coverage", "changes")}
 """Kinds whose workbook also contains sheets of other kinds."""
@@ -133,8 +134,10 @@ class ExportColumn:
     is_date: bool = False
     parent: str = ""
 
-    def get_cell(self, item: JsonItem) -> CellValue:
-        """Return the cell. Several values are joined."""
+    def get_cell(self, item: JsonItem, translator: Translator | None = None) -> CellValue:
+        """Return the cell. Several values are joined, and a translator labels codes."""
+        if translator is not None and self.get_label is not None:
+            return self.get_label(item, translator)
         if self.parent:
             item = item[self.parent]
         value = item[self.key]
@@ -168,25 +171,14 @@ class ExportKind:
         return columns
 
     def build_table(self, source: ExportSource) -> Iterator[list[CellValue]]:
-        """Yield the headings, then the rows. Without a translator, headings are English keys."""
+        """Yield the headings, then the rows.
+
+        A translator turns headings and codes into words. Without one, both are English keys.
+        """
         columns, translator = self.list_columns(source.app.config), source.request.translator
-        headings: list[CellValue] = []
-        for column in columns:
-            if translator is None or column.get_label:
-                headings.append(column.key)
-            if translator is not None:
-                heading = translator.term("heading", column.key)
-                # Without a term it is the column of a channel.
-                is_term = heading != column.key
-                headings.append(heading if is_term else translator.channel_name(column.key))
-        yield headings
+        yield [format_column_heading(column.key, translator, "heading") for column in columns]
         for item in self.build_items(source):
-            row: list[CellValue] = []
-            for column in columns:
-                row.append(column.get_cell(item))
-                if translator is not None and column.get_label is not None:
-                    row.append(column.get_label(item, translator))
-            yield row
+            yield [column.get_cell(item, translator) for column in columns]
 
 
 def _build_association_items(source: ExportSource) -> Iterator[JsonItem]:
@@ -226,9 +218,11 @@ def _build_account_items(source: ExportSource) -> Iterator[JsonItem]:
             yield {**names, **build_account_item(account)}
 
 
-def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
-    """Return the coverage of one channel. Shares are percentages."""
-    return {column.key: getattr(channel_coverage, column.key) for column in COVERAGE_COLUMNS}
+def build_coverage_item(figures: ChannelFigures) -> JsonItem:
+    """Return the coverage of one channel: associations by status, and shares in percent."""
+    item = {"channel": figures.channel, "associations": figures.association_count}
+    shares = {"low": figures.low, "high": figures.high, "survey": figures.survey}
+    return item | {status.value: count for status, count in figures.counts.items()} | shares
 
 
 def _build_change_items(source: ExportSource) -> Iterator[JsonItem]:
@@ -294,7 +288,8 @@ def _label(key: str, group: str) -> ExportColumn:
 
 
 def _get_gap_title(entry: JsonItem, translator: Translator) -> str:
-    return translator.gap_title(entry["code"], entry["channel"], "label")
+    params = entry.get("params", {})
+    return translator.gap_title(entry["code"], entry["channel"], "label", params)
 
 
 def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
@@ -353,14 +348,13 @@ ASSOCIATION_COLUMNS = (
 )
 COVERAGE_COLUMNS = (
     _label("channel", "channel"),
-    *_columns("associations", "confirmed", "unknown", "gone", "missing", "by_choice"),
-    *_columns("low", "high", "survey"),
+    *_columns("associations", *ChannelStatus, "low", "high", "survey"),
 )
 CALL_COLUMNS = (
     *_columns("association", "name", "region", "city", "phone", "email"),
     ExportColumn(
         "media_officer",
-        lambda item, translator: format_media_officer(item["media_officer"], translator) or "",
+        lambda item, translator: format_media_officer(item["media_officer"], translator),
     ),
     _label("worst_kind", "gap_kind"),
     _label("worst_severity", "severity"),
@@ -383,7 +377,7 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
     "accounts": ExportKind(_build_account_items, ACCOUNT_COLUMNS),
     "coverage": ExportKind(
         lambda source: map(
-            build_coverage_item, compute_coverage(source.iter_views(), source.app.config)
+            build_coverage_item, compute_channel_figures(source.iter_views(), source.app.config)
         ),
         COVERAGE_COLUMNS,
     ),

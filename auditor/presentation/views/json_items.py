@@ -168,7 +168,7 @@ def build_decision_items(
                 "association": decision.association,
                 "channel": decision.channel,
                 "kind": decision.kind.value,
-                "account": (row.identity.key or row.typed_text) if row else decision.value,
+                "account": row.subject if row else decision.value,
                 "code": decision.code,
                 "value": decision.value,
                 "author": decision.author,

@@ -1,11 +1,14 @@
 """The grid of associations, the page of one, its follow-ups and its on-demand check."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Literal, cast, get_args
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.datastructures import URL
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +18,7 @@ from auditor.conclusions.replies import MAX_PROMISE_PERIOD
 from auditor.conclusions.summary import get_region_key
 from auditor.core.form_limits import MAX_CODE_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
 from auditor.core.formatting import build_whatsapp_url
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.presentation.report_links import select_associations
 from auditor.presentation.reports.html import sum_channel_points
 from auditor.presentation.reports.invitation import build_chat_text
@@ -35,14 +39,11 @@ from auditor.web.request_context import (
     require_association_view,
 )
 from auditor.web.routes.gaps import FilterParams, stream_download
-from auditor.web.routes.report_links import (
-    create_invitation_link,
-    require_public_url,
-    stream_report_links,
-)
+from auditor.web.routes.report_links import create_messages, require_public_url, stream_report_links
 from storage.models.audit import EMPTY_CONTACT
 from storage.models.summaries import SummarySort
 from storage.models.users import ChangeOrigin, FollowUpKind
+from storage.registry.registry_import import ImportChanges
 from storage.tables.communication import FollowUp
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -82,22 +83,17 @@ def show_association(
     association: str,
     *,
     check_refused: RecheckRefusal | None = None,
-    saved_decision: str = "",
-    saved_channel: str = "",
-) -> HTMLResponse:
-    """Show the page of an association.
+) -> Response:
+    """Show the page of an association, or the entry of one that is no longer followed.
 
-    `check_refused` is why the last on-demand check did not run. `saved_decision` is the kind of
-    the decision that was just saved, `saved_channel` the channel that it is about.
+    `check_refused` is why the last on-demand check did not run.
     """
+    stored = context.app.store.registry.get_association_entry(association)
+    if stored and stored.withdrawn_at and context.can_manage_association(stored.association):
+        entry_url = context.links.page_url(f"registry/entries/{quote(association, safe='')}")
+        return RedirectResponse(f"{URL(entry_url).replace(query=request.url.query)}", 303)
     view = require_association_view(context, association)
-    return render_association(
-        request,
-        context,
-        view,
-        check_refusal=check_refused,
-        saved_decision={"kind": saved_decision, "channel": saved_channel},
-    )
+    return render_association(request, context, view, check_refusal=check_refused)
 
 
 def render_association(
@@ -108,12 +104,10 @@ def render_association(
     follow_up_form: object = None,
     status: int = 200,
     check_refusal: RecheckRefusal | None = None,
-    saved_decision: Mapping[str, str] | None = None,
     error: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """Render the page of an association.
 
-    `saved_decision` has the kind and the channel of the decision that was just saved.
     `follow_up_form` holds the values of the follow-up form, `error` the field that is wrong and the
     message.
     """
@@ -138,7 +132,6 @@ def render_association(
         can_manage=can_manage,
         latest_check=checks.find_recent(association.id, context.now),
         check_refusal=check_refusal,
-        saved_decision=saved_decision or {"kind": "", "channel": ""},
         follow_up_form=follow_up_form or FollowUpForm(),
         follow_up_error=error,
         channel_points=sum_channel_points(config.unmixed_channels),
@@ -150,9 +143,13 @@ def render_association(
 
 
 class FollowUpForm(BaseModel):
-    """The submitted follow-up; `due` is the promised date as text."""
+    """The submitted follow-up; `due` is the promised date as text.
+
+    `next` is the page to return to, by default that of the association.
+    """
 
     kind: FollowUpKind = FollowUpKind.CALLED
+    next: str = ""
     text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
     due: str = Field(default="", max_length=MAX_CODE_CHARS)
 
@@ -169,28 +166,44 @@ class FollowUpForm(BaseModel):
 def add_follow_up(
     request: Request, context: PageContext, association: str, form: Annotated[FollowUpForm, Form()]
 ) -> Response:
-    """Save a follow-up, or show the form again with the error."""
+    """Save a follow-up, or show the form again with the error. One with a day is a promise."""
     view = require_association_view(context, association)
     if error := _find_form_error(form, context):
         return render_association(
             request, context, view, status=422, follow_up_form=form, error=error
         )
-    follow_up = FollowUp(
-        association=view.association.id,
-        kind=form.kind,
-        author=context.author,
-        occurred_at=context.now,
-        text=form.text.strip(),
-        due_date=form.due_date if form.kind is FollowUpKind.PROMISED else None,
-    )
-    context.app.store.follow_ups.add(follow_up)
-    return RedirectResponse(f"{context.build_association_url(association)}#follow-ups", 303)
+    follow_ups, submission = context.app.store.follow_ups, (association, form)
+    with context.confirmations.lock:  # both requests of a double click arrive together
+        if url := context.find_repeated_url(submission):
+            return RedirectResponse(url, 303)
+        follow_up = follow_ups.add(
+            FollowUp(
+                association=view.association.id,
+                kind=FollowUpKind.PROMISED if form.due_date else form.kind,
+                author=context.author,
+                occurred_at=context.now,
+                text=form.text.strip(),
+                due_date=form.due_date,
+            )
+        )
+        return context.confirm(
+            form.next or context.build_association_url(association),
+            PROMISE_SAVED if form.due_date else FOLLOW_UP_SAVED,
+            lambda _: follow_ups.remove(follow_up.id),
+            submission=submission,
+            name=view.association.display_name(context.language),
+            day=form.due_date or "",
+        )
+
+
+FOLLOW_UP_SAVED = gettext_noop("Saved in the follow-up of {name}.")
+PROMISE_SAVED = gettext_noop("Promise of {name} for {day} saved. It comes up on the page Today.")
 
 
 def _find_form_error(form: FollowUpForm, context: RequestContext) -> dict[str, str] | None:
     """Return what is missing in a follow-up, in the page's language, or None."""
     translator, today = context.translator, context.now.date()
-    if form.kind is FollowUpKind.PROMISED:
+    if form.kind is FollowUpKind.PROMISED or form.due:
         due_date = form.due_date
         if due_date is None or not today <= due_date <= today + MAX_PROMISE_PERIOD:
             message = translator.translate("Enter the promised date, within the next 12 months.")
@@ -209,12 +222,8 @@ def list_associations(
     association_filter: FilterParams,
     sort: Annotated[str, Query()] = "",
     after: Annotated[str, Query()] = "",
-    tagged: Annotated[int, Query()] = 0,
 ) -> HTMLResponse:
-    """Show a page of the filtered associations, by default the most urgent first.
-
-    `tagged` is how many associations have just got a tag.
-    """
+    """Show a page of the filtered associations, by default the most urgent first."""
     current = replace(association_filter, region=get_region_key(association_filter.region))
     order = cast("SummarySort", sort if sort in get_args(SummarySort) else "urgency")
     store, list_url = context.load_fresh_store(), context.links.page_url("associations")
@@ -233,7 +242,6 @@ def list_associations(
     return context.render_page(
         "associations.html",
         results=results,
-        tagged_count=tagged,
         can_select=users.is_coordinator(context.user),
         can_create_links=bool(context.app.config.web.public_url),
         association_filter=current,
@@ -299,9 +307,11 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
     if not ids or (form.action == "tag" and not form.tag):
         return RedirectResponse(build_back_url(list_url, form.back, "list"), 303)
     if form.action == "tag":
-        _add_tag(context, ids, form.tag)
-        return RedirectResponse(
-            build_url(list_url, {"tag": form.tag, "tagged": str(len(ids))}), 303
+        return context.confirm(
+            build_url(list_url, {"tag": form.tag}),
+            gettext_noop("Tag added: {tag}"),
+            _add_tag(context, ids, form.tag),
+            tag=form.tag,
         )
     if form.action == "export":
         return stream_download(context, "associations", "xlsx", association_ids=tuple(ids))
@@ -309,12 +319,7 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
     views = select_associations(context.app, context.now, ids)
     if form.action == "report_links":
         return stream_report_links(context, views, "xlsx")
-    return context.with_path(list_url).render_page(
-        "selection_messages.html",
-        messages=[(view, create_invitation_link(context, view)) for view in views],
-        contacts=context.app.store.registry.get_contacts(ids),
-        list_url=build_back_url(list_url, form.back, "list"),
-    )
+    return create_messages(context, views, build_back_url(list_url, form.back, "list"))
 
 
 def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
@@ -330,18 +335,22 @@ def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
     return managed_ids
 
 
-def _add_tag(context: RequestContext, ids: list[str], tag: str) -> None:
-    """Add a tag to the registry entries of listed associations."""
-    registry, entries = context.app.store.registry, []
-    for entry in map(registry.get_association_entry, ids):
-        assert entry is not None, "the association is listed"
-        tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
-        entries.append(replace(entry, association=replace(entry.association, tags=tags)))
-    registry.save_registry(
-        entries,
-        [],
-        context.now,
+def _add_tag(
+    context: RequestContext, ids: list[str], tag: str
+) -> Callable[[datetime], ImportChanges]:
+    """Add a tag to the registry entries of listed associations, and return what undoes that."""
+    registry = context.app.store.registry
+    entries = list(filter(None, map(registry.get_association_entry, ids)))
+    save = partial(
+        registry.save_registry,
+        accounts=[],
         origin=ChangeOrigin(context.author, "web"),
         is_complete=False,
         present_columns=("id", "name", "tags"),
     )
+    tagged_entries = []
+    for entry in entries:
+        tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
+        tagged_entries.append(replace(entry, association=replace(entry.association, tags=tags)))
+    save(tagged_entries, now=context.now)
+    return lambda now: save(entries, now=now)

@@ -1,5 +1,6 @@
-"""The dashboard, the comparison of groups, the glossary, and the redirects to a language."""
+"""The dashboard, one call after the other, groups, the glossary, and redirects to a language."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -8,6 +9,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from auditor.core.formatting import build_whatsapp_url
 from auditor.core.reference.texts import load_glossary
 from auditor.core.rendering.svg import TrendPoint
+from auditor.presentation.reports.invitation import build_chat_text
+from auditor.presentation.views.calls import MAX_CALLS, build_call_list
 from auditor.presentation.views.dashboard import (
     MIN_GROUP_SIZE,
     CoverageTrend,
@@ -16,8 +19,15 @@ from auditor.presentation.views.dashboard import (
     load_groups,
 )
 from auditor.web import access, users
-from auditor.web.request_context import PageContext, detect_language, parse_day
+from auditor.web.request_context import (
+    PageContext,
+    build_url,
+    detect_language,
+    parse_day,
+    require_association_view,
+)
 from auditor.web.routes.runs import RESULTS_REQUIRED, load_next_check
+from storage.tables.users import User
 
 router = APIRouter(route_class=access.AccessRoute)
 
@@ -42,19 +52,16 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
 
     def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
         points: list[TrendPoint] = []
-        for day, coverage in trend:
-            low, high = (coverage.low, coverage.high) if coverage else (None, None)
+        for day, figures in trend:
+            low, high = (figures.low, figures.high) if figures else (None, None)
             points.append((translator.format_short_date(day), low, high))
         return points
 
-    own_regions = None
-    if user and users.is_coordinator(user):
-        own_regions = user.regions or None
     dashboard = build_dashboard(
         context.app.store,
         context.app.config,
         context.now,
-        own_regions=own_regions,
+        own_regions=_find_own_regions(user),
         regions=context.regions,
     )
     return context.render_page(
@@ -63,7 +70,47 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
         build_trend_points=build_trend_points,
         next_check=load_next_check(request, context),
         build_whatsapp_url=build_whatsapp_url,
+        today=context.now.date(),
     )
+
+
+def _find_own_regions(user: User | None) -> list[str] | None:
+    """Return the keys of the regions in which a coordinator calls; None means all."""
+    return (user.regions or None) if user and users.is_coordinator(user) else None
+
+
+@router.get("/{language}/calls", dependencies=[access.COORDINATOR_ACCESS, RESULTS_REQUIRED])
+def show_call(context: PageContext, after: Annotated[str, Query()] = "") -> HTMLResponse:
+    """Show the next association to call: its number, what to say, and what may come of it.
+
+    That is the one after the association `after`. Those that did not answer today come last.
+    """
+    store, config, today = context.load_fresh_store(), context.app.config, context.now.date()
+    own_regions = _find_own_regions(context.user)
+    regions = None if own_regions is None else context.regions
+    calls = build_call_list(store, today, MAX_CALLS, own_regions=own_regions, regions=regions)
+    candidates = sorted(calls["candidates"], key=lambda candidate: candidate.is_tried_on(today))
+    ids = [candidate.summary.id for candidate in candidates]
+    index = ids.index(after) + 1 if after in ids else 0
+    call = candidates[index] if index < len(ids) else None
+    call_text, calls_url = "", context.links.page_url("calls")
+    if call:
+        view = require_association_view(context, call.summary.id)
+        call_text = build_chat_text(view, config, view.association.language)
+    return context.render_page(
+        "call.html",
+        call=call,
+        call_text=call_text,
+        count=calls["count"],
+        here_url=build_url(calls_url, {"after": after}),
+        next_url=build_url(calls_url, {"after": ids[index]}) if call else "",
+        today=today,
+        promise_day=today + USUAL_PROMISE_PERIOD,
+    )
+
+
+USUAL_PROMISE_PERIOD = timedelta(days=7)
+"""The day of a promise that the page of a call proposes."""
 
 
 MAX_SHOWN_GROUPS = 30

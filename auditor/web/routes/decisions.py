@@ -1,10 +1,11 @@
 """Decisions: the form for one, and the queue of replies and of accounts found on websites."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +15,12 @@ from auditor.conclusions.recording import (
     DecisionError,
     DecisionInput,
     record_decision,
+    restore_decisions,
     withdraw_decision,
+    withdraw_decisions,
 )
 from auditor.core.form_limits import MAX_ADDRESS_CHARS, MAX_CODE_CHARS, MAX_REASON_CHARS, FormText
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.presentation.views.json_items import build_decision_items
 from auditor.web import access, list_filters
 from auditor.web.request_context import (
@@ -27,14 +31,11 @@ from auditor.web.request_context import (
     require_association_view,
 )
 from storage.errors import StoreError
-from storage.models.audit import DecisionKind
+from storage.models.audit import DecisionKind, DecisionWithdrawal
 from storage.models.users import ReplyOutcome
 from storage.tables.communication import Reply
 
 router = APIRouter(route_class=access.AccessRoute)
-
-DOUBLE_CLICK_PERIOD = timedelta(minutes=1)
-"""A form that the same user sends again within this time is not saved again."""
 
 
 class DecisionForm(BaseModel):
@@ -80,44 +81,60 @@ def show_decision_form(
     "/{language}/associations/{association:path}/decisions", dependencies=[access.OWN_REGION_ACCESS]
 )
 def submit_decision(
-    request: Request, context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
+    context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
 ) -> Response:
     """Save or withdraw a decision, or show the form again with the error."""
-    view, state = require_association_view(context, association), request.app.state
-    submission = (association, form, context.author)
+    view, submission = require_association_view(context, association), (association, form)
     try:
-        with state.decision_lock:  # both requests of a double click arrive together
-            last_submission, submitted_at = state.last_decision
-            is_new = submission != last_submission
-            if is_new or context.now - submitted_at > DOUBLE_CLICK_PERIOD:
-                _save_decision(context, association, form)
-                state.last_decision = submission, context.now
+        with context.confirmations.lock:  # both requests of a double click arrive together
+            if url := context.find_repeated_url(submission):
+                return RedirectResponse(url, 303)
+            undo = _save_decision(context, association, form)
+            return context.confirm(
+                context.build_association_url(association),
+                SAVED_MESSAGES.get(form.kind, SAVED_FOR_NEXT_CHECK),
+                undo,
+                submission=submission,
+            )
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
-    # The part of the association's page that shows the decision.
-    anchor = f"channel-{form.channel}" if form.channel else "more"
-    if form.kind == "waive":
-        anchor = "problems"
-    association_url = context.build_association_url(
-        association, {"saved_decision": form.kind, "saved_channel": form.channel}
-    )
-    return RedirectResponse(f"{association_url}#{anchor}", 303)
 
 
-def _save_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
-    """Save or withdraw a decision. Raises DecisionError."""
-    store, author = context.app.store, context.author
+SAVED_AT_ONCE = gettext_noop("Decision saved.")
+SAVED_FOR_NEXT_CHECK = gettext_noop("Decision saved. It shows after the next check.")
+SAVED_MESSAGES = {
+    "confirm": SAVED_AT_ONCE,
+    "waive": SAVED_AT_ONCE,
+    "moved": gettext_noop(
+        "Saved; it shows after the next check. Please change the address in your spreadsheet too."
+    ),
+    "withdraw": gettext_noop("Decision withdrawn."),
+}
+DEFAULT_REASONS = {
+    "none_by_choice": gettext_noop("The association chose not to use this channel"),
+    "withdraw": gettext_noop("No reason given."),
+}
+"""Reasons of decisions that need no explanation."""
+
+
+def _save_decision(
+    context: RequestContext, association: str, form: DecisionForm
+) -> Callable[[datetime], object]:
+    """Save or withdraw a decision, and return what undoes that. Raises DecisionError."""
+    store, author, reason = context.app.store, context.author, form.reason
+    if form.kind in DEFAULT_REASONS and not reason.strip():
+        reason = context.translator.translate(DEFAULT_REASONS[form.kind])
     if form.kind == "withdraw":
         _load_decision_item(context, association, form.decision_id)
-        withdraw_decision(
-            store, form.decision_id, author=author, reason=form.reason, now=context.now
+        withdrawn = withdraw_decision(
+            store, form.decision_id, author=author, reason=reason, now=context.now
         )
-        return
+        return lambda now: restore_decisions(store, withdrawn, author, now)
     typed = DecisionInput(
         association=association,
         kind=DecisionKind(form.kind),
         author=author,
-        reason=form.reason,
+        reason=reason,
         channel=form.channel,
         account=form.account,
         until=form.until,
@@ -126,7 +143,20 @@ def _save_decision(context: RequestContext, association: str, form: DecisionForm
         code=form.gap_code,
         expires_on=form.expires_on,
     )
-    record_decision(store, context.app.config.channels, typed, context.now)
+    return _record_decision(context, typed)
+
+
+def _record_decision(context: RequestContext, typed: DecisionInput) -> Callable[[datetime], object]:
+    """Record a decision, and return what undoes that. Raises DecisionError."""
+    store, reason = context.app.store, context.translator.translate("Undone.")
+    [decision, *_] = record_decision(store, context.app.config.channels, typed, context.now)
+
+    def undo(now: datetime) -> None:
+        taken = decision.association, decision.author, decision.decided_at
+        decisions = replies.find_decisions_taken_at(store, *taken, now)
+        withdraw_decisions(store, decisions, DecisionWithdrawal(context.author, reason, now))
+
+    return undo
 
 
 def _load_decision_item(
@@ -140,7 +170,7 @@ def _load_decision_item(
     for decision in store.decisions.list_decisions(association=association):
         if str(decision.id) == decision_id:
             rows = store.registry.list_accounts(association)
-            accounts = {row.id: row for row in rows if row.id is not None}
+            accounts = {row.id: row for row in rows}
             return build_decision_items([decision], accounts, {}, context.now)[0]
     raise HTTPException(404)
 
@@ -175,11 +205,15 @@ def _render_decision_form(
 
 
 class ReplyAnswerForm(BaseModel):
-    """The coordinator's answer to a reply or a proposal, with its reason."""
+    """The coordinator's answer to a reply or a proposal, with its reason.
+
+    `next` is the page to return to, by default the queue.
+    """
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
     answer: Literal[ReplyOutcome.ACCEPTED, ReplyOutcome.DECLINED]
+    next: str = ""
     reason: FormText = Field(default="", max_length=MAX_REASON_CHARS)
 
 
@@ -196,30 +230,16 @@ def show_replies(
     *,
     after_reply: RowId = 0,
     after_proposal: RowId = 0,
-    done: ReplyOutcome | None = None,
-    reply: RowId = 0,
-    association: str = "",
-    decision: RowId = 0,
-    reopened: RowId = 0,
     already_answered: bool = False,
 ) -> HTMLResponse:
     """Show a page of pending replies and of proposals, each after a given row id.
 
-    `done` is the answer that was just saved. It can be taken back in `reply`, or as the `decision`
-    about an association. `reopened` is the reply whose answer was just taken back.
     `already_answered`: another user was faster.
     """
     return _render_replies(
         context,
         after_reply_id=after_reply,
         after_proposal_id=after_proposal,
-        saved_answer={
-            "answer": done,
-            "reply_id": reply,
-            "association": association,
-            "decision_id": decision,
-        },
-        reopened_reply_id=reopened,
         is_already_answered=already_answered,
     )
 
@@ -272,16 +292,32 @@ def answer_reply(
     except StoreError:
         replies_url = context.links.page_url("replies")
         return RedirectResponse(f"{replies_url}?already_answered=true#message", 303)
-    return _redirect_to_replies(context, form, {"reply": str(reply_id)})
+    is_accepted = form.answer is ReplyOutcome.ACCEPTED
+    return context.confirm(
+        form.next or context.links.page_url("replies"),
+        REPLY_ACCEPTED if is_accepted else REPLY_DECLINED,
+        partial(_undo_review, context, reply_id),
+    )
+
+
+REPLY_ACCEPTED = gettext_noop("Accepted. The association will see this in its report.")
+REPLY_DECLINED = gettext_noop("Declined. The association will see your reason in its report.")
+
+
+def _undo_review(context: RequestContext, reply_id: int, now: datetime) -> None:
+    store, reply = context.app.store, _require_reply(context, reply_id)
+    reason = context.translator.translate("The answer to the reply was undone.")
+    replies.undo_review(store, reply, author=context.author, reason=reason, now=now)
 
 
 @router.post("/{language}/replies/{reply_id:int}/undo", dependencies=[access.OWN_REGION_ACCESS])
 def undo_answer(context: PageContext, reply_id: RowId) -> Response:
     """Take back the answer to a reply, which waits again."""
-    store, reply = context.app.store, _require_reply(context, reply_id)
-    reason = context.translator.translate("The answer to the reply was taken back.")
-    replies.undo_review(store, reply, author=context.author, reason=reason, now=context.now)
-    return RedirectResponse(_build_reply_url(context, reply_id, {"reopened": str(reply_id)}), 303)
+    _undo_review(context, reply_id, context.now)
+    return context.confirm(
+        _build_reply_url(context, reply_id),
+        gettext_noop("Your answer was undone. The reply is waiting again."),
+    )
 
 
 @router.get("/{language}/proposals/{proposal_id:int}", dependencies=[access.OWN_REGION_ACCESS])
@@ -316,9 +352,7 @@ def answer_proposal(
             channel=proposal.link.channel,
             account=proposal.link.key,
         )
-        [decision] = record_decision(
-            context.app.store, context.app.config.channels, typed, context.now
-        )
+        undo = _record_decision(context, typed)
     except DecisionError as error:
         return _render_replies(
             context,
@@ -328,24 +362,21 @@ def answer_proposal(
             form=form,
             error=error,
         )
-    return _redirect_to_replies(
-        context, form, {"association": decision.association, "decision": str(decision.id)}
+    return context.confirm(
+        form.next or context.links.page_url("replies"),
+        PROPOSAL_ACCEPTED if is_accepted else PROPOSAL_DECLINED,
+        undo,
+        url=proposal.link.canonical,
     )
 
 
-def _redirect_to_replies(
-    context: RequestContext, form: ReplyAnswerForm, answered: Mapping[str, str]
-) -> RedirectResponse:
-    query_params = {"done": form.answer.value, **answered}
-    url = build_url(context.links.page_url("replies"), query_params)
-    return RedirectResponse(f"{url}#message", 303)
+PROPOSAL_ACCEPTED = gettext_noop("Saved as theirs: {url}. The next check includes it.")
+PROPOSAL_DECLINED = gettext_noop("Saved as not theirs: {url}.")
 
 
-def _build_reply_url(
-    context: RequestContext, reply_id: int, query_params: Mapping[str, str] | None = None
-) -> str:
+def _build_reply_url(context: RequestContext, reply_id: int) -> str:
     """Return the address of a page of the queue that begins with a reply."""
-    query_params = {"after_reply": str(max(reply_id - 1, 0)), **(query_params or {})}
+    query_params = {"after_reply": str(max(reply_id - 1, 0))}
     return f"{build_url(context.links.page_url('replies'), query_params)}#reply-{reply_id}"
 
 
@@ -355,8 +386,6 @@ def _render_replies(
     status: int = 200,
     after_reply_id: int = 0,
     after_proposal_id: int = 0,
-    saved_answer: Mapping[str, object] | None = None,
-    reopened_reply_id: int = 0,
     is_already_answered: bool = False,
     error: DecisionError | None = None,
     error_field: str = "",
@@ -389,8 +418,6 @@ def _render_replies(
         first_url=replies_url if after_reply_id or after_proposal_id else "",
         proposals=proposals,
         next_proposals_url=next_proposals_url,
-        saved_answer=saved_answer,
-        reopened_reply_id=reopened_reply_id,
         is_already_answered=is_already_answered,
         error_message=context.translate_error(error),
         error_field=error_field,

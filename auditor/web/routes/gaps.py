@@ -1,18 +1,18 @@
 """The lists of open and of changed gaps, the pack to print for a meeting, and all downloads."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from fastapi.responses import HTMLResponse, Response, StreamingResponse
-from markupsafe import Markup
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from auditor.conclusions.summary import AssociationFilter, get_region_key
 from auditor.core.form_limits import MAX_SEARCH_CHARS
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.core.reference.gap_catalogue import find_gap_kind
 from auditor.core.rendering import svg
 from auditor.presentation import report_links
@@ -253,57 +253,9 @@ def show_meeting_pack(
     call_limit: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
 ) -> HTMLResponse:
     """Show the meeting pack, by default of the last thirty days."""
-    return _render_meeting_pack(context, association_filter, since, call_limit)
-
-
-@router.post("/{language}/meeting", dependencies=[access.COORDINATOR_ACCESS])
-def show_meeting_pack_with_qr_codes(
-    context: PageContext,
-    association_filter: FilterParams,
-    since: SinceParam = None,
-    call_limit: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
-) -> HTMLResponse:
-    """Create a report link for each listed association, and show the pack with QR codes.
-
-    The links are stored only as hashes, so the response is the one place that contains them.
-    Raises HTTPException (409) if no public address is configured; the page says so beforehand.
-    """
-    app = context.app
-    require_public_url(context)
-
-    def render_report_qr_code(association: str) -> Markup:
-        _, url = report_links.create_report_link(
-            app.store, app.config, association, context.author, context.now
-        )
-        return svg.render_qr_code(url)
-
-    return _render_meeting_pack(
-        context, association_filter, since, call_limit, render_report_qr_code
-    )
-
-
-def _render_meeting_pack(
-    context: RequestContext,
-    association_filter: AssociationFilter,
-    requested_day: date | None,
-    call_limit: int,
-    render_report_qr_code: Callable[[str], Markup] | None = None,
-) -> HTMLResponse:
-    day = _choose_first_day(context, requested_day)
-    _, since, _ = find_change_period(context.app.store, day)
-    pack = build_meeting_pack(
-        context.app.store,
-        context.app.config,
-        association_filter,
-        since,
-        context.now,
-        limit=call_limit,
-    )
-    called = [call.summary for call in pack["calls"]]
-    manageable_ids = {item.id for item in called if context.can_manage_association(item)}
-    qr_codes: dict[str, Markup] = {}
-    if render_report_qr_code:
-        qr_codes = {id_: render_report_qr_code(id_) for id_ in manageable_ids}
+    day = _choose_first_day(context, since)
+    pack = _build_pack(context, association_filter, day, call_limit)
+    report_urls = context.confirmation.values.get("report_urls", {}) if context.confirmation else {}
     filter_params = asdict(association_filter)
     query_params = {**filter_params, "since": day.isoformat()}
     list_url, pack_url = context.links.page_url("associations"), context.links.page_url("meeting")
@@ -313,11 +265,11 @@ def _render_meeting_pack(
         kind_urls={
             kind: build_url(list_url, {**filter_params, "gap_kind": kind}) for kind in GAP_KINDS
         },
-        has_comparison=since <= context.now,
-        qr_codes=qr_codes,
-        manageable_ids=manageable_ids,
+        has_comparison=pack["since"] <= context.now,
+        qr_codes={id_: svg.render_qr_code(url) for id_, url in report_urls.items()},
+        manageable_ids=pack["manageable_ids"],
         filters={**query_params, "region": get_region_key(association_filter.region)},
-        since=since,
+        since=pack["since"],
         region_choices=list_filters.list_group_choices(context, "region"),
         tag_choices=list_filters.list_group_choices(context, "tag"),
         qr_codes_url=build_url(pack_url, {**query_params, "call_limit": str(call_limit)}),
@@ -326,6 +278,47 @@ def _render_meeting_pack(
         call_limit=call_limit,
         call_limit_choices=CALL_LIMIT_CHOICES,
         shown_kinds_count=SHOWN_GAP_KINDS,
+    )
+
+
+def _build_pack(
+    context: RequestContext, association_filter: AssociationFilter, day: date, call_limit: int
+) -> dict[str, Any]:
+    """Return the pack since a day, and which of its associations the user manages."""
+    store, config = context.app.store, context.app.config
+    _, since, _ = find_change_period(store, day)
+    pack = build_meeting_pack(
+        store, config, association_filter, since, context.now, limit=call_limit
+    )
+    called = [call.summary for call in pack["calls"]]
+    manageable_ids = {item.id for item in called if context.can_manage_association(item)}
+    return {**pack, "since": since, "manageable_ids": manageable_ids}
+
+
+@router.post("/{language}/meeting", dependencies=[access.COORDINATOR_ACCESS])
+def show_meeting_pack_with_qr_codes(
+    context: PageContext,
+    association_filter: FilterParams,
+    since: SinceParam = None,
+    call_limit: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
+) -> RedirectResponse:
+    """Create a report link for each listed association, and show the pack with QR codes.
+
+    Raises HTTPException (409) if no public address is configured; the page says so beforehand.
+    """
+    app, links = context.app, context.app.store.report_links
+    require_public_url(context)
+    pack = _build_pack(context, association_filter, _choose_first_day(context, since), call_limit)
+    created = [
+        report_links.create_report_link(app.store, app.config, id_, context.author, context.now)
+        for id_ in pack["manageable_ids"]
+    ]
+    link_ids = [link.id for link, _ in created]
+    return context.confirm(
+        f"{context.links.page_url('meeting')}?{urlsplit(context.path).query}",
+        gettext_noop("Each code opens one association’s report. Print this page."),
+        lambda now: links.revoke_links(link_ids, context.author, now),
+        values={"report_urls": {link.association: url for link, url in created}},
     )
 
 

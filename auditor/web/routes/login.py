@@ -10,7 +10,6 @@ One-time links (`auditor user reset`) are never counted. A restart forgets the c
 import asyncio
 import hashlib
 import hmac
-import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -38,18 +37,13 @@ from auditor.web.request_context import (
     RequestContext,
     build_request_context,
     detect_language,
+    get_safe_redirect_url,
 )
 from auditor.web.users import MAX_PASSWORD_CHARACTERS, normalize_password
 from storage.models.users import normalize_user_name
 from storage.tables.users import User
 
 router = APIRouter(route_class=access.AccessRoute)
-
-LOCAL_URL_PATTERN = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f]*")
-"""A path on this site; no browser reads it as an address elsewhere."""
-LOGIN_PATH_PATTERN = re.compile(r"/[a-z]{2}/log(in|out)\b.*")
-"""Pages that make no sense directly after logging in."""
-
 
 LOGIN_FAILURE_LIMIT = RateLimitItemPerMinute(5, 15)
 """Five failures in 15 minutes."""
@@ -252,12 +246,6 @@ def start_session_and_redirect(request: Request, user: User, url: str) -> Respon
             proof = compute_browser_proof(user)
             access.set_cookie(request, response, access.KNOWN_BROWSER_COOKIE, proof, YEAR_SECONDS)
     return response
-
-
-def get_safe_redirect_url(url: str) -> str:
-    """Return the URL if it is a path on this site (and not the login), else "/"."""
-    is_safe = LOCAL_URL_PATTERN.fullmatch(url) and not LOGIN_PATH_PATTERN.fullmatch(url)
-    return url if is_safe else "/"
 
 
 def format_password_too_long(translator: Translator) -> str:

@@ -62,14 +62,13 @@ ErasureOutcome = Literal["contact", "all", "traces"]
 class ImportDecisionForm(BaseModel):
     """The form that imports or discards an upload; `digest` identifies the changes that were shown.
 
-    `is_complete`: associations that the spreadsheet does not list may be withdrawn.
-    `allow_many_withdrawals`: even if these are more than a fifth of all.
+    `complete_digest` is that of the changes if the network also stops following the associations
+    that the spreadsheet does not list. It is submitted only if the user chose so.
     """
 
     action: Literal["import", "discard"]
     digest: str = ""
-    is_complete: bool = False
-    allow_many_withdrawals: bool = False
+    complete_digest: str = ""
 
 
 class ColumnsForm(BaseModel):
@@ -191,10 +190,17 @@ def show_import_preview(
     try:
         with _reserve_import():
             preview = _build_import_preview(context, path)
+            complete_preview = _build_import_preview(context, path, is_complete=True)
     except SpreadsheetError as error:
         return _handle_unread_upload(context, upload_name, error)
-    columns = preview.import_result.sheet_columns
-    return _render_import(context, upload_name, columns, preview=preview, has_changed=has_changed)
+    return _render_import(
+        context,
+        upload_name,
+        preview.import_result.sheet_columns,
+        preview=preview,
+        complete_preview=complete_preview,
+        has_changed=has_changed,
+    )
 
 
 @router.post(
@@ -237,32 +243,23 @@ def submit_import_decision(
     path = uploads.find(upload_name, context.now)
     if path is None:  # imported meanwhile, as after a double click
         return RedirectResponse(registry_url, 303)
+    is_complete, expected_digest = bool(form.complete_digest), form.complete_digest or form.digest
     with _reserve_import():
         try:
-            preview = _build_import_preview(context, path)
+            preview = _build_import_preview(context, path, is_complete=is_complete)
         except SpreadsheetError as error:
             return _handle_unread_upload(context, upload_name, error, status=422)
-        is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
-        has_too_many = preview.changes.has_many_withdrawals and not form.allow_many_withdrawals
         import_result = preview.import_result
-        if is_unconfirmed or has_too_many or not import_result.associations:
-            return _render_import(
-                context,
-                upload_name,
-                import_result.sheet_columns,
-                status=422,
-                preview=preview,
-                is_partial=True,
-            )
         changes = context.app.store.registry.save_registry(
             import_result.associations,
             import_result.accounts,
             context.now,
             origin=ChangeOrigin(context.author, "web"),
+            is_complete=is_complete,
             present_columns=import_result.columns,
-            expected_digest=form.digest,
+            expected_digest=expected_digest,
         )
-        if changes.digest != form.digest:
+        if changes.digest != expected_digest:
             preview_url = _build_preview_url(context, upload_name)
             return RedirectResponse(f"{preview_url}?has_changed=1", 303)
         uploads.delete(upload_name)
@@ -289,6 +286,11 @@ def _render_registry(
         "registry.html",
         status=status,
         association_count=association_count,
+        withdrawn_entries=[
+            entry
+            for entry in context.app.store.registry.list_withdrawn_entries()
+            if context.can_manage_association(entry.association)
+        ],
         imported_phrases=imported_phrases,
         erasure_outcome=erasure_outcome,
         error_message=error_message,
@@ -309,8 +311,8 @@ def _render_import(
     *,
     status: int = 200,
     preview: ImportPreview | None = None,
+    complete_preview: ImportPreview | None = None,
     has_changed: bool = False,
-    is_partial: bool = False,
 ) -> HTMLResponse:
     """Render the page of an import. Without a preview, it only asks which column has the names."""
     import_url = context.links.page_url(f"registry/imports/{upload_name}")
@@ -320,6 +322,7 @@ def _render_import(
         "registry_import.html",
         status=status,
         preview=preview,
+        complete_preview=complete_preview,
         sheet_columns=columns,
         column_choices=list_choices(),
         format_column_heading=exporter.format_column_heading,
@@ -329,7 +332,6 @@ def _render_import(
         describe_counts=describe_change_counts,
         describe_missing_columns=describe_missing_columns,
         has_changed=has_changed,
-        is_partial=is_partial,
         max_shown_changes=MAX_SHOWN_CHANGES,
         max_shown_issues=MAX_SHOWN_ISSUES,
     )
@@ -339,10 +341,14 @@ def _get_uploads(context: RequestContext) -> UploadStore:
     return UploadStore(context.app.data_folder / "uploads")
 
 
-def _build_import_preview(context: RequestContext, path: Path) -> ImportPreview:
+def _build_import_preview(
+    context: RequestContext, path: Path, *, is_complete: bool = False
+) -> ImportPreview:
     """Compare an uploaded spreadsheet with the registry. Raises SpreadsheetError."""
     import_result = _read_uploaded_spreadsheet(context, path)
-    return build_import_preview(context.app.store, import_result, context.now)
+    return build_import_preview(
+        context.app.store, import_result, context.now, is_complete=is_complete
+    )
 
 
 def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportResult:

@@ -1,12 +1,12 @@
-"""A registry entry: the form that edits it, its change log, and the form that erases it.
+"""A registry entry: the forms that add, edit, stop following and erase it, and its change log.
 
 An entry is parsed like a row of an imported spreadsheet.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from functools import partial
-from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -16,16 +16,17 @@ from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import FormData
 
 from auditor.core.errors import InputError, RunLockedError
-from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, gettext_noop
 from auditor.registry import exporter
 from auditor.registry.changes import RegistryChangeLine
 from auditor.registry.columns import (
     FACT_COLUMNS,
-    LINKS_COLUMN,
     MEDIA_OFFICER_CODES,
+    NAME_COLUMNS,
     TRAILING_COLUMNS,
     format_media_officer,
 )
+from auditor.registry.entries import find_namesakes, find_shared_accounts, make_unused_id
 from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
@@ -34,8 +35,9 @@ from auditor.runs import erasure
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from probes.links import channel_registry
-from storage.models.audit import AssociationEntry
+from storage.models.audit import LINKS_COLUMN, Association, AssociationEntry
 from storage.models.users import AuditLogEntry, ChangeOrigin
+from storage.registry.registry_import import ImportChanges
 
 router = APIRouter(route_class=access.AccessRoute)
 
@@ -58,6 +60,63 @@ async def _read_form(request: Request) -> FormData:
 EntryFormData = Annotated[FormData, Depends(_read_form)]
 
 
+@router.get("/{language}/registry/entries", dependencies=[access.ALL_REGIONS_ACCESS])
+def show_new_entry_form(context: PageContext) -> HTMLResponse:
+    """Show the form that adds an association."""
+    return _render_entry_form(context, None, {"language": context.app.config.network.language})
+
+
+@router.post("/{language}/registry/entries", dependencies=[access.ALL_REGIONS_ACCESS])
+def add_entry(context: PageContext, form: EntryFormData) -> Response:
+    """Add an association, or show the form again with its issues, such as a name that is taken."""
+    cells, registry = _read_cells(form), context.app.store.registry
+    association_id = make_unused_id(registry, cells.get("name", ""))
+    import_result, save = _prepare_entry(context, association_id, cells)
+    issues = [
+        *_list_issues(context, cells, import_result),
+        *erasure.find_erased_in_import(context.app, import_result),
+    ]
+    namesakes = find_namesakes(registry, [cells.get(column, "") for column in NAME_COLUMNS])
+    if namesakes:
+        issues.append(SpreadsheetProblem(2, "name", "", Issue.DUPLICATE_NAME))
+    if _is_refused(issues, form):
+        return _render_entry_form(
+            context, None, cells, status=422, issues=issues, namesakes=namesakes
+        )
+    save()
+    return context.confirm(
+        context.links.association_url(association_id),
+        gettext_noop("Added. The next check includes it."),
+        lambda now: registry.withdraw_association(
+            association_id, now, origin=ChangeOrigin(context.author, "web")
+        ),
+    )
+
+
+@router.post(
+    "/{language}/registry/following/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
+)
+def set_following(
+    context: PageContext, association: str, *, is_followed: Annotated[bool, Form()]
+) -> Response:
+    """Stop following an association, or follow it again."""
+    registry, origin = context.app.store.registry, ChangeOrigin(context.author, "web")
+
+    def withdraw(now: datetime) -> None:
+        registry.withdraw_association(association, now, origin=origin)
+
+    def restore(now: datetime) -> None:
+        registry.restore_association(_load_entry(context, association)[0], now, origin=origin)
+
+    if is_followed:
+        restore(context.now)
+        message = gettext_noop("Followed again. The next check includes it.")
+        return context.confirm(context.links.association_url(association), message, withdraw)
+    withdraw(context.now)
+    url = context.links.page_url(f"registry/entries/{quote(association, safe='')}")
+    return context.confirm(url, gettext_noop("No longer followed."), restore)
+
+
 @router.get(
     "/{language}/registry/entries/{association:path}", dependencies=[access.OWN_REGION_ACCESS]
 )
@@ -78,11 +137,50 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
     the form was opened, nothing is saved (409).
     """
     saved_entry, _ = _load_entry(context, association)
+    cells = _read_cells(form)
+    import_result, save = _prepare_entry(context, saved_entry.id, cells)
+    # If the version, which is read afterwards, is the expected one, and the same changes are due
+    # when they are saved, then no other change came between.
+    digest = save(dry_run=True).digest
+    saved_entry, saved_cells = _load_entry(context, association)
+    version = _compute_version(saved_cells)
+    if form.get("version") != version or saved_entry.withdrawn_at:
+        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
+    issues = _list_issues(context, cells, import_result)
+    if _is_refused(issues, form):
+        return _render_entry_form(
+            context, saved_entry, cells, version=version, status=422, issues=issues
+        )
+    saved_accounts = list(context.app.store.registry.list_accounts(saved_entry.id))
+    if save(expected_digest=digest).digest != digest:
+        saved_entry, saved_cells = _load_entry(context, association)
+        version = _compute_version(saved_cells)
+        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
+    return context.confirm(
+        context.links.association_url(saved_entry.id),
+        gettext_noop("Entry saved."),
+        lambda now: context.app.store.registry.save_registry(
+            [saved_entry],
+            saved_accounts,
+            now,
+            origin=ChangeOrigin(context.author, "web"),
+            is_complete=False,
+            present_columns=import_result.columns,
+        ),
+    )
+
+
+def _read_cells(form: FormData) -> Cells:
     columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
-    typed = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in (*columns, "version")}
-    cells = {column: typed[column] for column in columns if column in form}
-    cells["none_by_choice"] = ", ".join(map(str, form.getlist("none_by_choice")))
-    row, language = {"id": saved_entry.id, **cells}, context.app.config.network.language
+    cells = {name: str(form[name]).replace("\r\n", "\n") for name in columns if name in form}
+    return {**cells, "none_by_choice": ", ".join(map(str, form.getlist("none_by_choice")))}
+
+
+def _prepare_entry(
+    context: RequestContext, association: str, cells: Cells
+) -> tuple[ImportResult, Callable[..., ImportChanges]]:
+    """Return the parsed cells of an entry, and the function that saves them."""
+    row, language = {"id": association, **cells}, context.app.config.network.language
     import_result = parse_registry_entry(row, language)
     save = partial(
         context.app.store.registry.save_registry,
@@ -93,27 +191,25 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         is_complete=False,
         present_columns=import_result.columns,
     )
-    # If the version, which is read afterwards, is the expected one, and the same changes are due
-    # when they are saved, then no other change came between.
-    digest = save(dry_run=True).digest
-    saved_entry, saved_cells = _load_entry(context, association)
-    version = _compute_version(saved_cells)
-    if typed["version"] != version:
-        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
-    issues = [*import_result.problems, *_find_shared_accounts(context, association, import_result)]
-    for column, text in reversed(cells.items()):
-        if len(text) > MAX_CELL_CHARS:
-            long_text = SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
-            issues.insert(0, long_text)
-    if _has_blocking_issue(issues) or (issues and "save_anyway" not in form):
-        return _render_entry_form(
-            context, saved_entry, cells, version=version, status=422, issues=issues
-        )
-    if save(expected_digest=digest).digest != digest:
-        saved_entry, saved_cells = _load_entry(context, association)
-        version = _compute_version(saved_cells)
-        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
-    return RedirectResponse(context.links.association_url(saved_entry.id), 303)
+    return import_result, save
+
+
+def _list_issues(
+    context: RequestContext, cells: Cells, import_result: ImportResult
+) -> list[SpreadsheetProblem]:
+    """Return the issues of an entry, those that are too long first."""
+    long_texts = [
+        SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
+        for column, text in cells.items()
+        if len(text) > MAX_CELL_CHARS
+    ]
+    shared_accounts = find_shared_accounts(context.app.store.registry, import_result)
+    return [*long_texts, *import_result.problems, *shared_accounts]
+
+
+def _is_refused(issues: Collection[SpreadsheetProblem], form: FormData) -> bool:
+    """Return True if an entry has issues that its author must correct, or has not accepted."""
+    return _has_blocking_issue(issues) or bool(issues and "save_anyway" not in form)
 
 
 def _has_blocking_issue(issues: Iterable[SpreadsheetProblem]) -> bool:
@@ -126,54 +222,31 @@ def _load_entry(context: RequestContext, association: str) -> tuple[AssociationE
     entry = registry.get_association_entry(association)
     if entry is None:
         raise HTTPException(404)
-    cells: Cells = {}
-    for name in EDITABLE_COLUMNS:
-        value = entry.get_value(name)
-        cells[name] = ", ".join(value) if isinstance(value, tuple) else value or ""
-    officer = format_media_officer(entry.contact.media_officer, context.translator)
-    cells["media_officer"] = officer or ""
+    cells = {name: entry.format_value(name) for name in EDITABLE_COLUMNS}
+    officer = entry.contact.media_officer
+    cells["media_officer"] = format_media_officer(officer, context.translator)
     for row in registry.list_accounts(entry.id):
-        column = row.column or LINKS_COLUMN
-        cells[column] = "\n".join(filter(None, (cells.get(column), row.typed_text)))
+        cells[row.column] = "\n".join(filter(None, (cells.get(row.column), row.typed_text)))
     return entry, cells
 
 
 def _compute_version(cells: Cells) -> str:
     """Return a hash of the filled cells, to detect concurrent edits."""
-    filled_cells = sorted(filter(itemgetter(1), cells.items()))
+    filled_cells = sorted((column, cell) for column, cell in cells.items() if cell)
     return hashlib.sha256(repr(filled_cells).encode()).hexdigest()[:32]
-
-
-def _find_shared_accounts(
-    context: RequestContext, association: str, import_result: ImportResult
-) -> list[SpreadsheetProblem]:
-    """Return an issue for each account that another association lists, too."""
-    own_accounts = {}
-    for account in import_result.accounts:
-        if account.identity.key:
-            own_accounts[account.channel, account.identity.key] = account
-    shared_keys = {
-        (other.channel, other.identity.key)
-        for other in context.app.store.registry.find_accounts_by_key(own_accounts)
-        if other.association != association and other.withdrawn_at is None
-    }
-    return [
-        SpreadsheetProblem(2, account.column, account.typed_text, Issue.SHARED_ACCOUNT)
-        for key, account in own_accounts.items()
-        if key in shared_keys
-    ]
 
 
 def _render_entry_form(
     context: RequestContext,
-    saved_entry: AssociationEntry,
+    saved_entry: AssociationEntry | None,
     cells: Cells,
     *,
-    version: str,
+    version: str = "",
     status: int = 200,
     issues: Sequence[SpreadsheetProblem] = (),
+    namesakes: Sequence[Association] = (),
 ) -> HTMLResponse:
-    """Render the form.
+    """Render the form, of a new association without a saved entry.
 
     It has the default and audited channels, columns with links, channels that the association does
     not use by choice, and the column for other links.
@@ -185,7 +258,9 @@ def _render_entry_form(
     return context.render_page(
         "registry_entry.html",
         status=status,
-        association=saved_entry.association,
+        association=saved_entry and saved_entry.association,
+        withdrawn_at=saved_entry and saved_entry.withdrawn_at,
+        namesakes=namesakes,
         cells=cells,
         unused_channels=unused_channels,
         issues=issues,
@@ -315,12 +390,11 @@ def _build_action(context: RequestContext, entries: Sequence[AuditLogEntry]) -> 
     `entry` says when, who and how. `lines` are empty if it has more changes than `SHOWN_LINES`.
     """
     log, newest_entry = context.app.store.audit_log, entries[0]
-    assert newest_entry.id is not None
     preceding_id = log.find_preceding_log_id(newest_entry)
     change_count, association_count = log.count(
         after_id=preceding_id, up_to_id=newest_entry.id, regions=context.regions
     )
-    own_entries = [entry for entry in entries if entry.id and entry.id > preceding_id]
+    own_entries = [entry for entry in entries if entry.id > preceding_id]
     # An import may also remove some. Another entry says how the action was made.
     typical_entry = next((entry for entry in own_entries if entry.source != "prune"), newest_entry)
     is_short = change_count <= SHOWN_LINES
@@ -380,7 +454,7 @@ def _render_changes(
 def _build_change_lines(
     context: RequestContext, entries: Sequence[AuditLogEntry]
 ) -> list[RegistryChangeLine]:
-    association_ids = set(map(attrgetter("association"), entries))
+    association_ids = {entry.association for entry in entries}
     data = context.app.store.conclusions.load_association_data(association_ids)
     names = {row.id: row.display_name(context.language) for row in data["associations"]}
     return [RegistryChangeLine(entry, names.get(entry.association, "")) for entry in entries]

@@ -7,9 +7,10 @@ subscription ends by that button, or by the mail program's own (RFC 8058: a POST
 without a session). Both pages are the same for every token, so they do not reveal valid ones.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
@@ -21,11 +22,7 @@ from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.replies import ReplyRefusedError, StepsForm, save_completed_steps
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
 from auditor.core.formatting import hash_token
-from auditor.core.rendering.templates import (
-    WebAppLinks,
-    build_report_file_name,
-    get_html_translator,
-)
+from auditor.core.rendering.templates import WebAppLinks, build_report_file_name
 from auditor.presentation.notifications import subscriptions
 from auditor.presentation.notifications.subscriptions import CONFIRMATION_DAYS, SubscriptionOutcome
 from auditor.presentation.report_links import find_active_report_link
@@ -46,6 +43,7 @@ from auditor.web.request_context import (
     render_error_page,
     require_association_view,
 )
+from storage.errors import StoreError
 from storage.tables.communication import ReportLink
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -135,40 +133,47 @@ def show_report(
     context, report_link = report_request.context, report_request.report_link
     view = _load_view(report_request)
     store = context.app.store
-    assert report_link.id is not None
-    store.report_links.mark_opened(report_link.id, context.now)
     forms = ReportForms(
         replies=list(store.replies.list_replies(view.association.id)),
         completed_steps=store.completed_steps.list_completed_steps(view.association.id),
         notice=notice if notice.done or notice.error else None,
         expires_at=report_link.expires_at,
+        last_opened_at=report_link.last_opened_at,
     )
     content = _render_report(report_request, view, forms=forms)
-    response = HTMLResponse(content, headers={"content-security-policy": build_report_csp(content)})
+    response = HTMLResponse(
+        content,
+        headers={"content-security-policy": build_report_csp(content)},
+        background=BackgroundTask(_mark_opened, report_request),
+    )
     return set_report_link_cookie(response, request, report_request.token, report_link.expires_at)
+
+
+def _mark_opened(report_request: ReportRequest) -> None:
+    """Store that the report was opened, unless the database cannot be written to.
+
+    It is called after the answer, because another process may hold the database for long.
+    """
+    context = report_request.context
+    with suppress(StoreError):
+        context.app.store.report_links.mark_opened(report_request.report_link.id, context.now)
 
 
 @router.get("/{language}/report.pdf", dependencies=[access.REPORT_LINK_ACCESS])
 def download_report_pdf(report_request: CurrentReportRequest) -> Response:
-    """Send the report as a PDF; if unavailable, a page that suggests printing (503)."""
-    context, view = report_request.context, _load_view(report_request)
-    try:
-        pdf_bytes = pdf.render_pdf(_render_report(report_request, view, is_folded=False))
-    except pdf.PdfUnavailableError:
-        translator = get_html_translator(context.language)
-        return context.render_page(
-            "error.html",
-            status=503,
-            title=translator.translate("PDF is not available here"),
-            message=translator.translate(
-                "Open your report and choose “Print” in the browser menu. "
-                "The page is made for paper too."
-            ),
-            links=WebAppLinks(context.language, "/report", has_network_pages=False),
-        )
+    """Send the report as a PDF."""
+    _require_typst()
+    view = _load_view(report_request)
+    pdf_bytes = pdf.render_pdf(_render_report(report_request, view, is_folded=False))
     stem = build_report_file_name(view.association.id).removesuffix(".html")
     headers = {"content-disposition": f'attachment; filename="{stem}.pdf"'}
     return Response(pdf_bytes, media_type="application/pdf", headers=headers)
+
+
+def _require_typst() -> None:
+    """Raise HTTPException (404) if Typst is missing. The report then has no link to this page."""
+    if not pdf.is_typst_installed():
+        raise HTTPException(404)
 
 
 def _render_report(
@@ -181,6 +186,7 @@ def _render_report(
     """Render the report with its forms, or to print it (see `render_report`)."""
     context = report_request.context
     links = WebAppLinks(context.language, "/report", has_network_pages=False)
+    has_pdf = forms is not None and pdf.is_typst_installed()
     return render_report(
         view,
         context.app.config,
@@ -189,7 +195,7 @@ def _render_report(
         context.language,
         forms=forms,
         report_url=report_request.report_url,
-        pdf_url=links.page_url("report.pdf") if forms else "",
+        pdf_url=links.page_url("report.pdf") if has_pdf else "",
         is_folded=is_folded,
     )
 
@@ -300,22 +306,27 @@ def _require_mail_server(report_request: ReportRequest) -> None:
 
 
 @router.get("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])
-def show_confirmation_form(context: PageContext, token: str) -> HTMLResponse:
-    """Show the button that confirms a subscription.
+def show_confirmation_form(
+    context: PageContext, token: str, *, outcome: Literal["", "confirmed"] = ""
+) -> HTMLResponse:
+    """Show the button that confirms a subscription, or that it was confirmed.
 
     The page names the association of a valid link. For every other link it is the same.
     """
     association = subscriptions.find_requested_association(context.app.store, token, context.now)
-    return context.render_page("confirm_subscription.html", outcome="", association=association)
+    return context.render_page(
+        "confirm_subscription.html", outcome=outcome, association=association
+    )
 
 
 @router.post("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])
-def confirm_subscription(context: PageContext, token: str) -> HTMLResponse:
+def confirm_subscription(context: PageContext, token: str) -> Response:
     """Confirm a subscription. A wrong, used or expired link gives 410."""
     is_confirmed = subscriptions.confirm_subscription(context.app.store, token, context.now)
     if not is_confirmed:
         return context.render_page("confirm_subscription.html", status=410, outcome="refused")
-    return context.render_page("confirm_subscription.html", outcome="confirmed")
+    page_url = context.links.page_url(f"subscriptions/{quote(token)}")
+    return RedirectResponse(f"{page_url}?outcome=confirmed", 303)
 
 
 @router.get("/{language}/unsubscribe/{token}", dependencies=[access.PUBLIC_ACCESS])

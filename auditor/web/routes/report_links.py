@@ -1,6 +1,7 @@
 """Report links: who has one, creating them for one or many associations, extending and revoking."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import chain
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -8,10 +9,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import URL
 
 from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.summary import AssociationFilter
 from auditor.core.formatting import build_whatsapp_url
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.presentation.report_links import (
     SHEET_TITLE,
     compute_report_link_expiry,
@@ -20,18 +23,25 @@ from auditor.presentation.report_links import (
     iter_invitations_file,
     select_associations,
 )
-from auditor.presentation.reports.invitation import ReportLinkAddress, list_due_promises
+from auditor.presentation.reports.invitation import (
+    InvitationText,
+    ReportLinkAddress,
+    list_due_promises,
+)
 from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.web import access
+from auditor.web.confirmations import Confirmation
 from auditor.web.list_filters import list_group_choices
 from auditor.web.request_context import (
     PageContext,
     RequestContext,
     RowId,
     build_page_urls,
+    build_url,
+    get_safe_redirect_url,
     require_association_view,
 )
-from storage.models.users import ReportLinkState
+from storage.models.users import FollowUpKind, ReportLinkState
 from storage.tables.communication import FollowUp, ReportLink
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -132,11 +142,22 @@ def stream_report_links(
 
 
 @router.get("/{language}/report-links/{association:path}", dependencies=[access.OWN_REGION_ACCESS])
-def show_association_report_links(
-    context: PageContext, association: str, done: str = ""
-) -> HTMLResponse:
-    """Show an association's report links and what can be done with them."""
-    return _render_association_report_links(context, association, completed_action=done)
+def show_association_report_links(context: PageContext, association: str) -> HTMLResponse:
+    """Show an association's report links, what can be done with them, and a new one."""
+    view, store = require_association_view(context, association), context.app.store
+    report_links = store.report_links.list_recent(context.now, association=association)
+    rows = _build_report_link_rows(context, report_links)
+    return context.render_page(
+        "report_link.html",
+        association=view.association,
+        rows=rows,
+        due_promises=_list_due_promises(context, view),
+        has_active_link=any(row["state"] is ReportLinkState.ACTIVE for row in rows),
+        subscriber_count=store.subscriptions.count_from_report_links(association),
+        new_expiry=compute_report_link_expiry(context.app.config, context.now),
+        can_create_links=bool(context.app.config.web.public_url),
+        messages=_list_messages(context.confirmation),
+    )
 
 
 @router.post(
@@ -145,14 +166,11 @@ def show_association_report_links(
 def create_association_report_link(
     context: PageContext, association: str, promise: Annotated[RowId | None, Form()] = None
 ) -> Response:
-    """Create a link for an association; its older links stop working.
-
-    The link to remind of a promise keeps older links. A link is shown only in this response.
-    """
+    """Create a link for an association, also to remind of a promise, and show its text."""
     require_public_url(context)
     view = require_association_view(context, association)
     if promise is None:
-        new_link = create_invitation_link(context, view)
+        message = _create_invitation(context, view)
     else:
         due_promises = {entry.id: entry for entry in _list_due_promises(context, view)}
         if promise not in due_promises:
@@ -160,34 +178,105 @@ def create_association_report_link(
         address, text = create_reminder(
             context.app, view, due_promises[promise], context.author, context.now
         )
-        new_link = _build_new_link(context, view, address, {"reminder": text})
-    return _render_association_report_links(context, association, new_link=new_link)
+        message = _build_message(context, view, address, text)
+    return _confirm_messages(context, _build_association_path(context, association), [message])
 
 
-def create_invitation_link(context: RequestContext, view: AssociationView) -> dict[str, Any]:
-    """Create a link for an association with the texts to send; its older links stop working."""
+def create_messages(
+    context: RequestContext, views: Iterable[AssociationView], list_url: str
+) -> RedirectResponse:
+    """Create a link for each association, and redirect to the messages that send them."""
+    require_public_url(context)
+    messages = [_create_invitation(context, view) for view in views]
+    messages_url = build_url(context.links.page_url("messages"), {"back": list_url})
+    return _confirm_messages(context, messages_url, messages)
+
+
+def _confirm_messages(
+    context: RequestContext, page_url: str, messages: list[dict[str, Any]]
+) -> RedirectResponse:
+    links = context.app.store.report_links
+    link_ids = [message["link_id"] for message in messages]
+    return context.confirm(
+        page_url,
+        gettext_noop("Links created. They work until they expire or you revoke them."),
+        lambda now: links.revoke_links(link_ids, context.author, now),
+        values={"messages": messages},
+    )
+
+
+def _list_messages(confirmation: Confirmation | None) -> list[dict[str, Any]]:
+    """Return the messages that a form created. They are shown again for a day."""
+    return confirmation.values.get("messages", []) if confirmation else []
+
+
+@router.get("/{language}/messages", dependencies=[access.COORDINATOR_ACCESS])
+def show_messages(context: PageContext) -> HTMLResponse:
+    """Show the messages to send to the selected associations."""
+    return context.render_page(
+        "selection_messages.html",
+        messages=_list_messages(context.confirmation),
+        list_url=get_safe_redirect_url(
+            context.back_query or context.links.page_url("associations")
+        ),
+    )
+
+
+@router.post("/{language}/messages/{key}/{number:int}", dependencies=[access.COORDINATOR_ACCESS])
+def mark_message(
+    context: PageContext, key: str, number: RowId, *, is_sent: Annotated[bool, Form()] = True
+) -> RedirectResponse:
+    """Note in the follow-up that a message was sent, or take that back."""
+    confirmation, store = context.find_confirmation(key), context.app.store
+    message = dict(enumerate(_list_messages(confirmation))).get(number)
+    if confirmation is None or message is None:
+        raise HTTPException(404)
+    with context.confirmations.lock:
+        if message["follow_up"]:
+            store.follow_ups.remove(message["follow_up"].id)
+            message["follow_up"] = None
+        if is_sent:
+            message["follow_up"] = store.follow_ups.add(
+                FollowUp(
+                    association=message["association"].id,
+                    kind=FollowUpKind.WROTE,
+                    author=context.author,
+                    occurred_at=context.now,
+                    text=context.translator.translate("Link to its report"),
+                )
+            )
+    page = URL(confirmation.url).replace(fragment=f"message-{number}")
+    return RedirectResponse(str(page), 303)
+
+
+def _create_invitation(context: RequestContext, view: AssociationView) -> dict[str, Any]:
+    """Create a link for an association with the texts to send."""
     address, texts = create_invitation(
         context.app, view, context.author, context.now, view.association.language
     )
-    message_texts = {"invitation": texts.short_text, "new_link": texts.new_link_text}
-    return {**_build_new_link(context, view, address, message_texts), "mail": texts}
+    return _build_message(context, view, address, texts.short_text, mail=texts)
 
 
-def _build_new_link(
+def _build_message(
     context: RequestContext,
     view: AssociationView,
     address: ReportLinkAddress,
-    texts: Mapping[str, str],
+    text: str,
+    mail: InvitationText | None = None,
 ) -> dict[str, Any]:
-    """Return what a page shows of a new link: its texts by kind, each with a WhatsApp link."""
-    phone = context.app.store.registry.get_contact(view.association.id).phone
-    messages = [
-        {"kind": kind, "text": text, "whatsapp_url": build_whatsapp_url(phone, text)}
-        for kind, text in texts.items()
-        if text
-    ]
-    expires_at = address.expires_at
-    return {"url": address.url, "expires_at": expires_at, "messages": messages, "mail": None}
+    """Return a message that sends a new link. Its `follow_up` notes that it was sent."""
+    contact = context.app.store.registry.get_contact(view.association.id)
+    return {
+        "link_id": address.link_id,
+        "association": view.association,
+        "url": address.url,
+        "expires_at": address.expires_at,
+        "text": text,
+        "whatsapp_url": build_whatsapp_url(contact.phone, text),
+        "email": contact.email,
+        "mail": mail,
+        "follow_up": None,
+    }
 
 
 def _list_due_promises(context: RequestContext, view: AssociationView) -> list[FollowUp]:
@@ -206,41 +295,35 @@ def change_report_links(
     Subscriptions that were made through revoked links end.
     """
     require_association_view(context, association)
-    report_links = context.app.store.report_links
+    store, report_links = context.app.store, context.app.store.report_links
+    page_url = _build_association_path(context, association)
+    active_links = report_links.list_recent(
+        context.now, state=ReportLinkState.ACTIVE, association=association
+    )
     if action == "renew":
         new_expiry = compute_report_link_expiry(context.app.config, context.now)
         report_links.extend(association, new_expiry, context.now)
-        completed_action = "renewed"
-    else:
-        report_links.revoke(association, context.author, context.now)
-        completed_action = "revoked"
-    page_url = _build_association_path(context, association)
-    return RedirectResponse(f"{page_url}?done={completed_action}#message", 303)
+        message = gettext_noop("The link is valid until {day}.")
+        return context.confirm(
+            page_url, message, lambda _: report_links.restore(active_links), day=new_expiry
+        )
+    subscriptions = [
+        subscription
+        for subscription in store.subscriptions.list_subscriptions(association=association)
+        if subscription.is_wanted and subscription.is_from_report_link
+    ]
 
+    def undo(_: datetime) -> None:
+        report_links.restore(active_links)
+        for subscription in subscriptions:
+            store.subscriptions.save(subscription)
 
-def _render_association_report_links(
-    context: RequestContext,
-    association: str,
-    *,
-    completed_action: str = "",
-    new_link: dict[str, Any] | None = None,
-) -> HTMLResponse:
-    view, store = require_association_view(context, association), context.app.store
-    report_links = store.report_links.list_recent(context.now, association=association)
-    rows = _build_report_link_rows(context, report_links)
-    return context.with_path(_build_association_path(context, association)).render_page(
-        "report_link.html",
-        association=view.association,
-        email=store.registry.get_contact(association).email,
-        rows=rows,
-        due_promises=_list_due_promises(context, view),
-        has_active_link=any(row["state"] is ReportLinkState.ACTIVE for row in rows),
-        subscriber_count=store.subscriptions.count_from_report_links(association),
-        new_expiry=compute_report_link_expiry(context.app.config, context.now),
-        can_create_links=bool(context.app.config.web.public_url),
-        completed_action=completed_action,
-        new_link=new_link,
+    report_links.revoke(association, context.author, context.now)
+    message = gettext_noop(
+        "The link no longer works, and the monthly reports that were requested through it have "
+        "ended."
     )
+    return context.confirm(page_url, message, undo)
 
 
 def _build_report_link_rows(

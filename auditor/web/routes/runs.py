@@ -127,7 +127,7 @@ def show_evidence(
     item = next((item for item in items if item["account"].account_id == account_id), None)
     if item is None:
         raise HTTPException(404)
-    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
+    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS)}
     checks = [
         (runs[observation.run_id], observation)
         for observation in store.observations.list_findings_of_association(association, runs)
@@ -138,7 +138,7 @@ def show_evidence(
     if run is not None:  # it may be older than the listed ones
         audit_run = store.runs.get(run)
     observation = None
-    if audit_run and audit_run.id:
+    if audit_run:
         observation = store.observations.get(audit_run.id, account_id)
     if observation is None and run is not None:
         raise HTTPException(404)
@@ -188,9 +188,9 @@ def _group_equal_checks(
 def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]:
     """Return the start of the next check, and whether the reader can start one now.
 
-    `has_results`: a run has checked something. `starts_at` is None if no run can begin. `is_due`:
-    the scheduler of this process starts it within half an hour. `can_start` is False after the
-    check of the day.
+    `has_results`: a run has checked something. `last_state` is that of the newest run, if any.
+    `starts_at` is None if no run can begin. `is_due`: the scheduler of this process starts it
+    within half an hour. `can_start` is False after the check of the day.
     """
     state, schedule = request.app.state, context.app.config.schedule
     latest_run = context.app.store.runs.get_latest()
@@ -200,6 +200,7 @@ def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]
     has_scheduler = state.scheduler is not None and not is_done
     return {
         "has_results": has_results(context.app.store),
+        "last_state": latest_run and latest_run.state,
         "starts_at": find_next_start_time(latest_run, schedule, context.now),
         "is_due": has_scheduler and find_due_day(schedule, context.now) is not None,
         "is_running": _is_check_running(starter, context),

@@ -1,5 +1,6 @@
 """The users page for administrators, a user's own account page, and the page of a one-time link."""
 
+from functools import partial
 from operator import itemgetter
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from auditor.conclusions.summary import get_region_key
 from auditor.core.errors import TranslatableError
 from auditor.core.form_limits import MAX_SELECTED_REGIONS, MAX_TYPED_NAME_CHARS
 from auditor.core.formatting import hash_token
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.core.reference.places import REGIONS
 from auditor.web import access, users
 from auditor.web.request_context import PageContext, RequestContext, RowId
@@ -44,16 +46,16 @@ class NewUserForm(BaseModel):
 
 
 @router.get("/{language}/users", dependencies=[access.ADMIN_ACCESS])
-def list_users(context: PageContext, done: str = "") -> HTMLResponse:
+def list_users(context: PageContext) -> HTMLResponse:
     """Show all users."""
-    return _render_users(context, completed_action=done)
+    return _render_users(context)
 
 
 @router.post("/{language}/users", dependencies=[access.ADMIN_ACCESS])
 def create_user(
     request: Request, context: PageContext, form: Annotated[NewUserForm, Form()]
-) -> HTMLResponse:
-    """Add a user and show their one-time link. The link is shown only in this response."""
+) -> Response:
+    """Add a user and show their one-time link."""
     regions = form.regions if form.role is Role.COORDINATOR else ()
     try:
         user, token = users.add_user(
@@ -61,22 +63,40 @@ def create_user(
         )
     except TranslatableError as error:
         return _render_users(context, status=422, form=form, error=error)
-    return _render_users(context, new_link=_build_invite_link(request, context, user, token))
+    return context.confirm(
+        context.links.page_url("users"),
+        gettext_noop("{name} was added."),
+        partial(context.app.store.users.remove, user),
+        values={"new_link": _build_invite_link(request, context, user, token)},
+        name=user.name,
+    )
 
 
 @router.post("/{language}/users/{user_id}/reset", dependencies=[access.ADMIN_ACCESS])
-def reset_user(request: Request, context: PageContext, user_id: RowId) -> HTMLResponse:
+def reset_user(request: Request, context: PageContext, user_id: RowId) -> Response:
     """Create a new one-time link for a user. Their password and sessions end."""
     user = _load_other_user(context, user_id)
     token = users.create_invite(context.app.store, user, context.author, context.now)
-    return _render_users(context, new_link=_build_invite_link(request, context, user, token))
+    return context.confirm(
+        context.links.page_url("users"),
+        gettext_noop("{name} has a new link. Their password no longer works."),
+        lambda _: context.app.store.users.restore(user),
+        values={"new_link": _build_invite_link(request, context, user, token)},
+        name=user.name,
+    )
 
 
 @router.post("/{language}/users/{user_id}/remove", dependencies=[access.ADMIN_ACCESS])
 def remove_user(context: PageContext, user_id: RowId) -> Response:
     """Remove a user, who can no longer log in."""
-    context.app.store.users.remove(_load_other_user(context, user_id), context.now)
-    return RedirectResponse(f"{context.links.page_url('users')}?done=removed#message", 303)
+    stored_users, user = context.app.store.users, _load_other_user(context, user_id)
+    stored_users.remove(user, context.now)
+    return context.confirm(
+        context.links.page_url("users"),
+        gettext_noop("{name} can no longer log in. The name stays on past actions."),
+        lambda _: stored_users.restore(user),
+        name=user.name,
+    )
 
 
 def _load_other_user(context: RequestContext, user_id: int) -> User:
@@ -96,7 +116,7 @@ def _load_other_user(context: RequestContext, user_id: int) -> User:
 def _build_invite_link(
     request: Request, context: RequestContext, user: User, token: str
 ) -> dict[str, object]:
-    """Return the one-time link that was just created; it is shown only once."""
+    """Return the one-time link that was just created."""
     server_url = f"{request.scope['scheme']}://{request.headers['host']}"
     base_url = context.app.config.notify.pages_url or server_url
     url = users.build_welcome_url(base_url, context.language, token)
@@ -109,9 +129,7 @@ def _render_users(
     *,
     status: int = 200,
     form: NewUserForm | None = None,
-    new_link: dict[str, object] | None = None,
     error: TranslatableError | None = None,
-    completed_action: str = "",
 ) -> HTMLResponse:
     store, translator = context.app.store, context.translator
     regions = {*REGIONS, *map(get_region_key, store.registry.list_regions())}
@@ -123,9 +141,7 @@ def _render_users(
         roles=list(Role),
         region_choices=sorted(region_choices, key=itemgetter(1)),
         form=form or NewUserForm(),
-        new_link=new_link,
         error_message=context.translate_error(error),
-        completed_action=completed_action,
         time_zone=context.app.config.network.time_zone,
     )
 
