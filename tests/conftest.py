@@ -6,19 +6,25 @@ import gc
 import logging
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import typer.main
 from hypothesis import settings
+from hypothesis import strategies as st
 from uvloop import new_event_loop
 
+from auditor.checking import checker
+from auditor.conclusions import replay
 from auditor.core.log_setup import OWN_LOGGERS, StderrHandler
 from tests.support.database_template import (
     CREATE_WITH_MIGRATIONS,
     share_compiled_statements,
     use_template,
 )
+from tests.support.mini_network import opened, steps
 
 os.environ["LC_ALL"] = "C.UTF-8"  # independent of the locale of the terminal
 
@@ -51,12 +57,51 @@ def pytest_asyncio_loop_factories(config, item):
     return {"asyncio": asyncio.new_event_loop, **uvloop}
 
 
+SLOW_FOLDERS = {"integration", "e2e", "browser"}
+"""Folders whose tests are slow unless they are marked as smoke tests."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark tests in uvloop as slow."""
+    """Mark tests as slow that run in uvloop or test several parts together."""
     for item in items:
-        if getattr(item, "callspec", None) and new_event_loop in item.callspec.params.values():
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        is_slow_without_mark = folder in SLOW_FOLDERS and not item.get_closest_marker("smoke")
+        if new_event_loop in parameters or is_slow_without_mark:
             item.add_marker(pytest.mark.slow)
+
+
+MAX_FAST_SECONDS = 2.0
+"""A fast test takes less than one second on an idle machine, and twice as long on a shared one."""
+SLOW_EVENTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect"}
+"""Audit events of the standard library that only slow tests may cause."""
+caused_events: set[str] = set()
+
+
+def _record_slow_event(event, _arguments):
+    if event in SLOW_EVENTS:
+        caused_events.add(event)
+
+
+sys.addaudithook(_record_slow_event)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail a test of `make test` that starts a process, uses a socket or computes too long.
+
+    Smoke tests may start processes and use sockets.
+    """
+    caused_events.clear()
+    started_at = time.process_time()
+    result = yield
+    seconds = time.process_time() - started_at
+    is_slow = item.get_closest_marker("slow") or item.get_closest_marker("bench")
+    if not is_slow and "MUTANT_UNDER_TEST" not in os.environ:  # mutmut takes longer
+        assert not caused_events or item.get_closest_marker("smoke"), "mark the test as slow"
+        assert seconds <= MAX_FAST_SECONDS, "make the test faster or mark it as slow"
+    return result
 
 
 def pytest_collection_finish():
@@ -70,7 +115,7 @@ def postgresql():
     """Return a running PostgreSQL server for the tests of the group "postgresql"."""
     from tests.support import cluster  # noqa: PLC0415  # slow import, used by few tests
 
-    with cluster.served() as running:
+    with cluster.run_postgresql() as running:
         yield running
 
 
@@ -79,13 +124,19 @@ def database(postgresql):
     """Return the URL of a new, empty PostgreSQL database."""
     from tests.support import cluster  # noqa: PLC0415  # slow import, used by few tests
 
-    return cluster.database(postgresql)
+    return cluster.create_database(postgresql)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _command_line():
     """Build the command line once, because that takes longer than most commands."""
     typer.main.get_command = functools.cache(typer.main.get_command)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _table_of_characters():
+    """Load the table of Unicode once, because that takes longer than most tests."""
+    st.text().validate()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -134,3 +185,18 @@ def shared() -> Path:
     if not (folder / "DESIGN.md").exists():
         pytest.skip(f"recorded pages not found: {folder.name}/ next to the project")
     return folder
+
+
+@pytest.fixture
+def simple_probe(monkeypatch):
+    """Probe accounts with one request."""
+    for module in (checker, replay):
+        monkeypatch.setattr(module, "create_probe", steps)
+
+
+@pytest.fixture
+def app(tmp_path, simple_probe):
+    """Return an auditor with a fake web and a simple probe."""
+    small = opened(tmp_path)
+    yield small
+    small.store.close()

@@ -1,8 +1,6 @@
-"""A loopback farm of websites: 1,000 hosts, 5,000 links, served by nginx or `small_server.py`.
+"""A loopback farm of websites: 1,000 hosts, 5,000 links, served by nginx.
 
 nginx listens on one socket per port and refuses requests from other machines.
-
-    python tests/bench/farm.py FOLDER        writes the farm and serves it until Ctrl-C
 
 The mix: 900 home pages of 61 KB (200 of them behind a 301), 2,700 plain pages of 5 KB, 1,000 feeds
 and 400 missing pages. Hosts are addresses of 127/8, each with its own certificate for TLS. Ports
@@ -17,9 +15,8 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -33,17 +30,15 @@ HOSTS = 1_000
 PLAIN, SECURE = (
     int(port) for port in os.environ.get("AUDITOR_BENCH_PORTS", "18080,18443").split(",")
 )
-FIRST, FIRST_SPREAD = IPv4Address("127.1.0.1"), IPv4Address("127.16.0.1")
-LINK_LIST_HOST = "127.8.0.1"
+FIRST = IPv4Address("127.1.0.1")
 MODIFIED_AT = datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()
-HERE = Path(__file__).parent
-FORMAT_VERSION = "2"
+FORMAT_VERSION = "3"
 """Version of the written files. A farm of another version is deleted and written again."""
 
 
-def get_address(number: int, first: IPv4Address = FIRST) -> str:
+def get_address(number: int) -> str:
     """Return the address of a host. The last part is never 0 or 255."""
-    return str(first + number // 250 * 256 + number % 250)
+    return str(FIRST + number // 250 * 256 + number % 250)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +49,6 @@ class Farm:
     secure: bool = False
     hosts: int = HOSTS
 
-    @property
-    def ca_file(self) -> Path:
-        """Return the path of the root certificate."""
-        return self.folder / "ca.pem"
-
-    def get_site_folder(self, host: str) -> Path:
-        """Return the folder with the pages of a host."""
-        return self.folder / "sites" / host
-
     def get_origin(self, host: str) -> str:
         """Return the scheme, address and port of a host."""
         return f"https://{host}:{SECURE}" if self.secure else f"http://{host}:{PLAIN}"
@@ -71,32 +57,6 @@ class Farm:
         """Yield the five links of each host."""
         for number in range(self.hosts):
             yield [self.get_origin(get_address(number)) + path for path in list_paths(number)]
-
-    def write_link_list(self, links: Sequence[str]) -> str:
-        """Write a page that links to all of these, and return its URL.
-
-        Some peers read their list of links from a page.
-        """
-        site = self.get_site_folder(LINK_LIST_HOST)
-        site.mkdir(exist_ok=True)
-        anchors = "".join(f"<a href='{link}'>link</a>\n" for link in links)
-        (site / "links.html").write_text(f"<!doctype html><title>links</title>{anchors}")
-        return f"http://{LINK_LIST_HOST}:{PLAIN}/links.html"
-
-    def list_spread_links(self) -> list[str]:
-        """Return links to the same 5,000 pages, each on a separate host.
-
-        They are for programs that wait between two requests to a host.
-        """
-        all_paths = [path for number in range(self.hosts) for path in list_paths(number)]
-        return [
-            self.get_origin(get_address(n, FIRST_SPREAD)) + path for n, path in enumerate(all_paths)
-        ]
-
-
-def list_spread_addresses(number: int) -> list[str]:
-    """Return the addresses of a site's links if each has a separate host."""
-    return [get_address(5 * number + link, FIRST_SPREAD) for link in range(5)]
 
 
 def list_paths(number: int) -> tuple[str, ...]:
@@ -123,9 +83,6 @@ def write_farm(folder: Path, hosts: int = HOSTS) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(hosts):
             _write_site(folder / "sites" / get_address(number), number)
-        for number in range(5 * hosts):
-            link = folder / "sites" / get_address(number, FIRST_SPREAD)
-            link.symlink_to(get_address(number // 5))
         _write_certificates(folder, hosts)
         marker.touch()
     return folder
@@ -164,8 +121,7 @@ def _write_certificates(folder: Path, hosts: int) -> None:
     middle = root.create_child_ca(key_type=trustme.KeyType.ECDSA)
     (folder / "tls").mkdir()
     for number in range(hosts):
-        names = (get_address(number), *list_spread_addresses(number))
-        leaf = middle.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
+        leaf = middle.issue_cert(get_address(number), key_type=trustme.KeyType.ECDSA)
         leaf.private_key_and_cert_chain_pem.write_to_path(
             str(folder / "tls" / f"{get_address(number)}.pem")
         )
@@ -181,7 +137,7 @@ http {{
   types {{ text/html html; application/rss+xml xml; text/plain txt; }}
   client_body_temp_path {folder}/temp; proxy_temp_path {folder}/temp;
   fastcgi_temp_path {folder}/temp; uwsgi_temp_path {folder}/temp; scgi_temp_path {folder}/temp;
-  log_format asked '$server_addr $request_method $uri $status $connection'; access_log {log};
+  access_log off;
   charset utf-8; charset_types application/rss+xml; sendfile on; tcp_nodelay on; gzip_static on;
   allow 127.0.0.0/8; deny all;
   keepalive_requests 100000; keepalive_timeout 30; open_file_cache max=6000 inactive=600s;
@@ -197,62 +153,44 @@ location = /accueil {{ return 301 /; }}
 """
 
 
-def write_nginx_config(farm: Farm, log: str = "off") -> Path:
+def write_nginx_config(farm: Farm) -> Path:
     """Write the nginx configuration of a farm and return its path.
 
     There is one socket per port for all addresses. One socket per address left too few file
     descriptors for the connections of the peers.
     """
     (farm.folder / "site.conf").write_text(NGINX_SITE.format(folder=farm.folder))
-    sites = (
-        {get_address(number): list_spread_addresses(number) for number in range(farm.hosts)}
-        if farm.secure
-        else {}
-    )
+    sites = [get_address(number) for number in range(farm.hosts)] if farm.secure else []
     secure = "\n  ".join(
-        f"server {{ {' '.join(f'listen {address}:{SECURE} ssl;' for address in (host, *links))}"
+        f"server {{ listen {host}:{SECURE} ssl;"
         f" ssl_certificate {farm.folder}/tls/{host}.pem;"
         f" ssl_certificate_key {farm.folder}/tls/{host}.pem;"
         f" include {farm.folder}/site.conf; }}"
-        for host, links in sites.items()
+        for host in sites
     )
     if sites:
         secure = (
             f"server {{ listen *:{SECURE} ssl backlog=4096; ssl_reject_handshake on; }}\n  {secure}"
         )
     user = "user root;" if os.getuid() == 0 else ""
-    text = NGINX.format(folder=farm.folder, plain=PLAIN, secure=secure, log=log, user=user)
+    text = NGINX.format(folder=farm.folder, plain=PLAIN, secure=secure, user=user)
     (farm.folder / "nginx.conf").write_text(text)
     return farm.folder / "nginx.conf"
 
 
 @contextlib.contextmanager
-def serve_farm(farm: Farm, *, core: int = 0, log: str = "off") -> Iterator[str]:
-    """Serve the farm on one core. Yields the name of the server."""
+def serve_farm(farm: Farm) -> Iterator[None]:
+    """Serve the farm on core 0."""
     nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     (farm.folder / "temp").mkdir(exist_ok=True)
-    if nginx:
-        command = [
-            nginx,
-            "-p",
-            str(farm.folder),
-            "-e",
-            str(farm.folder / "nginx.log"),
-            "-c",
-            str(write_nginx_config(farm, log)),
-        ]
-    else:
-        ports = (PLAIN, SECURE if farm.secure else 0, farm.hosts)
-        command = [
-            sys.executable,
-            str(HERE / "small_server.py"),
-            str(farm.folder),
-            *map(str, ports),
-        ]
-    process = subprocess.Popen([*pin_to_core(core), *command])
+    if not nginx:
+        raise SystemExit("cannot serve the farm: nginx is not installed; try: apt install nginx")
+    folder, log_file, config = farm.folder, farm.folder / "nginx.log", write_nginx_config(farm)
+    command = [*pin_to_core(0), nginx, "-p", str(folder), "-e", str(log_file), "-c", str(config)]
+    process = subprocess.Popen(command)
     try:
         _wait_until_served(farm, process)
-        yield "nginx" if nginx else "the project's own server"
+        yield
     finally:
         process.terminate()
         process.wait()
@@ -273,15 +211,3 @@ def _wait_until_served(farm: Farm, process: subprocess.Popen[bytes]) -> None:
             break
         time.sleep(0.05)
     raise RuntimeError(f"the farm is not served; try: read {farm.folder}/nginx.log")
-
-
-if __name__ == "__main__":
-    main_farm = Farm(write_farm(Path(sys.argv[1]).absolute()), secure=True)
-    with serve_farm(main_farm, log=f"{main_farm.folder}/access.log asked") as server_name:
-        print(
-            f"{server_name}: {main_farm.hosts} hosts, {next(iter(main_farm.list_site_links()))}",
-            flush=True,
-        )
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)

@@ -5,116 +5,130 @@
 Prints medians and ratios. One core runs the measured program, the other the farm. A ratio is ours
 divided by theirs: below 1, the auditor is faster. Registers are deleted at the end only, because
 ext4 takes twice as long to create files shortly after many were deleted.
+
+The auditor executes complete runs: fetch, parse, evaluate, store. The registry has an association
+for each host, with five links in the website column. CONFIG has the settings that differ from a
+real run.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import json
+import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from tests.bench.farm import Farm, serve_farm, write_farm
-from tests.bench.measure import Cost
-from tests.bench.peers import Peer, list_installed_peers
-from tests.bench.pipeline import BenchRegister, BenchRun
+from tests.bench.measure import Cost, measure_command
+from tests.bench.peers import PEERS
 
-FIRST, SECOND = "us, first run", "us, second run"
-FIRST_SPREAD, SECOND_SPREAD = (f"{name}, a host a link" for name in (FIRST, SECOND))
+CONFIG = """
+[network]
+name = "Bench"
+language = "fr"
+
+[fetch]
+host_delay = 0                        # the farm needs no rest between requests
+allow_networks = ["127.0.0.0/8"]
+ca_file = "{ca_file}"
+
+[channels.website]
+canaries = ["{first}", "{last}"]
+# an address: without a DNS server, a host name takes 10 s
+impossible_account = "{first}nobody"
+
+[channels.facebook]
+[channels.twitter]
+[channels.linkedin]
+[channels.youtube]
+"""
+HERE = Path(__file__).parent
+REGISTERED_AT = "2026-11-24T09:00"
+"""Before the first run, because an association registered during a run is evaluated in the next."""
+RUN_TIMES = {"us, first run": "2026-11-25T00:30", "us, second run": "2026-11-26T00:30"}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The medians of one program over all rounds."""
-
-    wall: float
-    cpu: float
-    peak: float
-    summary: str
-
-    @classmethod
-    def from_runs(cls, runs: Sequence[tuple[Cost, str]]) -> Line:
-        costs = [cost for cost, _ in runs]
-        walls, cpus, peaks = (
-            [getattr(run_cost, name) for run_cost in costs] for name in ("wall", "cpu", "peak")
-        )
-        return cls(median(walls), median(cpus), median(peaks), runs[-1][1])
-
-
-def run_race(
-    farm: Farm, rounds: int, only: Collection[str] = (), *, with_spread: bool = True
-) -> dict[str, Line]:
-    """Run all programs, round by round, and return their medians by name.
-
-    The auditor also runs with one host per link if a peer needs that.
-    """
-    peers = [peer for peer in list_installed_peers() if not only or peer.name in only]
-    variants = [
-        False,
-        *([True] if with_spread and any(peer.needs_host_per_link for peer in peers) else []),
-    ]
+def run_race(farm: Farm, rounds: int, only: Sequence[str]) -> dict[str, list[tuple[Cost, str]]]:
+    """Run all programs, round by round. Return the cost and the results of each run by name."""
     runs: dict[str, list[tuple[Cost, str]]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder_name, serve_farm(farm):
+    with tempfile.TemporaryDirectory() as parent, serve_farm(farm):
         for _ in range(rounds):
-            for peer in peers:
-                runs[peer.name].append(_run_peer(peer, farm))
-            for has_host_per_link in variants if not only or "us" in only else ():
-                folder = Path(tempfile.mkdtemp(dir=folder_name))
-                for name, run in _run_auditor(
-                    farm, folder, has_host_per_link=has_host_per_link
-                ).items():
-                    runs[name].append((run.cost, run.describe()))
-    return {name: Line.from_runs(results) for name, results in runs.items()}
+            for name, (program, run_peer) in PEERS.items():
+                if program.exists() and (not only or name in only):
+                    runs[name].append(run_peer(farm, Path(tempfile.mkdtemp(dir=parent))))
+            if not only or "us" in only:
+                folder = Path(tempfile.mkdtemp(dir=parent))
+                create_register(folder, farm)
+                for name, moment in RUN_TIMES.items():
+                    runs[name].append(measure_run(folder, moment))
+    return runs
 
 
-def _run_peer(peer: Peer, farm: Farm) -> tuple[Cost, str]:
-    with tempfile.TemporaryDirectory() as name:
-        peer_cost = peer.run(peer, farm, Path(name))
-        checked, broken = peer.count_results(peer_cost, Path(name))
-    return peer_cost, f"{checked or 'all'} checked, {broken} broken; {peer.note}"
+def create_register(folder: Path, farm: Farm) -> None:
+    """Write a configuration and import a registry of the farm's links."""
+    links = list(farm.list_site_links())
+    text = CONFIG.format(ca_file=farm.folder / "ca.pem", first=links[0][0], last=links[-1][0])
+    (folder / "config.toml").write_text(text)
+    with (folder / "sheet.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("id", "name", "region", "language", "email", "website"))
+        for number, site_links in enumerate(links):
+            name, email = f"Association {number}", f"a{number}@example.org"
+            cells = (f"MA-{number:05}", name, "Souss-Massa", "fr", email, "\n".join(site_links))
+            writer.writerow(cells)
+    run_auditor(folder, REGISTERED_AT, "-q", "registry", "import", "sheet.csv", "--yes")
 
 
-def _run_auditor(farm: Farm, folder: Path, *, has_host_per_link: bool) -> dict[str, BenchRun]:
-    names = (FIRST_SPREAD, SECOND_SPREAD) if has_host_per_link else (FIRST, SECOND)
-    site_links = (
-        [[link] for link in farm.list_spread_links()]
-        if has_host_per_link
-        else farm.list_site_links()
+def measure_run(folder: Path, moment: str) -> tuple[Cost, str]:
+    """Return the cost of a run, and its requests, results and size on disk as text."""
+    cost = run_auditor(folder, moment, "run", "--json")
+    output, _ = json.JSONDecoder().raw_decode(cost.out[cost.out.index("{") :])
+    report = output["items"][0]
+    verdicts = ", ".join(f"{report[name]} {name}" for name in ("present", "absent", "unknown"))
+    size = sum(file.stat().st_size for file in folder.rglob("data/**/*") if file.is_file())
+    return cost, (
+        f"{report['requests']} requests, {report['accounts']} links ({verdicts}),"
+        f" {size / 1e6:.0f} MB on disk"
     )
-    register = BenchRegister(folder, farm, site_links)
-    return {name: register.run(number) for number, name in enumerate(names)}
 
 
-def format_table(lines: Mapping[str, Line], links: int) -> str:
-    """Return the measurements, one line per program."""
-    rows = [f"{'':34}{'links/s':>9}{'wall s':>9}{'CPU ms a link':>15}{'MB':>7}"]
-    for name, line in sorted(lines.items(), key=lambda pair: pair[1].wall):
-        cpu = 1000 * line.cpu / links
-        rows.append(
-            f"{name:34}{links / line.wall:9.0f}{line.wall:9.2f}{cpu:15.2f}{line.peak:7.0f}  "
-            f"{line.summary}"
+def run_auditor(folder: Path, moment: str, *arguments: str) -> Cost:
+    """Measure a command at a moment. Raises RuntimeError if it fails."""
+    command = [sys.executable, str(HERE / "ours.py"), moment, str(folder), *arguments]
+    env = {"PYTHONPATH": str(HERE.parent.parent), "AUDITOR_CONFIG": "config.toml"}
+    cost = measure_command(command, env=env)
+    if cost.code:
+        raise RuntimeError(f"auditor {' '.join(arguments)}: {cost.code}\n{cost.err[-2000:]}")
+    return cost
+
+
+def print_results(runs: dict[str, list[tuple[Cost, str]]], link_count: int) -> None:
+    """Print the medians of each program, and the ratios of ours and theirs."""
+    medians = {
+        name: [
+            median(getattr(cost, field) for cost, _ in costs) for field in ("wall", "cpu", "peak")
+        ]
+        for name, costs in runs.items()
+    }
+    print(f"{'':34}{'links/s':>9}{'wall s':>9}{'CPU ms a link':>15}{'MB':>7}")
+    for name, (wall, cpu, peak) in sorted(medians.items(), key=lambda item: item[1]):
+        speed, milliseconds = link_count / wall, 1000 * cpu / link_count
+        print(
+            f"{name:34}{speed:9.0f}{wall:9.2f}{milliseconds:15.2f}{peak:7.0f}  {runs[name][-1][1]}"
         )
-    return "\n".join(rows)
-
-
-def format_ratios(lines: Mapping[str, Line]) -> str:
-    """Return the ratios of wall clock and CPU, ours divided by theirs."""
-    rows = [f"{'ours / theirs':34}{'wall':>9}{'CPU':>9}"]
-    for peer in list_installed_peers():
-        names = (FIRST_SPREAD, SECOND_SPREAD) if peer.needs_host_per_link else (FIRST, SECOND)
-        for name in names:
-            if name in lines and peer.name in lines:
-                our_line, their_line = lines[name], lines[peer.name]
-                run_name = "second" if "second" in name else "first"
-                label = f"{run_name} run / {peer.name}"
-                rows.append(
-                    f"{label:34}{our_line.wall / their_line.wall:9.2f}"
-                    f"{our_line.cpu / their_line.cpu:9.2f}"
-                )
-    return "\n".join(rows)
+    print(f"\n{'ours / theirs':34}{'wall':>9}{'CPU':>9}")
+    for peer in medians.keys() - RUN_TIMES.keys():
+        for name in medians.keys() & RUN_TIMES.keys():
+            wall, cpu = (
+                ours / theirs
+                for ours, theirs in zip(medians[name][:2], medians[peer][:2], strict=True)
+            )
+            print(f"{name + ' / ' + peer:34}{wall:9.2f}{cpu:9.2f}")
 
 
 def main() -> None:
@@ -128,17 +142,11 @@ def main() -> None:
         "--hosts", type=int, default=1000, help="number of hosts with five links each"
     )
     parser.add_argument("--secure", action="store_true", help="use TLS")
-    parser.add_argument(
-        "--one-list", action="store_true", help="skip the lists with one host per link"
-    )
-    parser.add_argument(
-        "--only", default="", help="names of the programs, for example us,lychee,linkinator"
-    )
+    parser.add_argument("--only", default="", help="names of the programs, for example us,lychee")
     options = parser.parse_args()
     farm = Farm(write_farm(options.farm.absolute(), options.hosts), options.secure, options.hosts)
     only = [name for name in options.only.split(",") if name]
-    lines = run_race(farm, options.rounds, only, with_spread=not options.one_list)
-    print(format_table(lines, 5 * options.hosts), format_ratios(lines), sep="\n\n")
+    print_results(run_race(farm, options.rounds, only), 5 * options.hosts)
 
 
 if __name__ == "__main__":

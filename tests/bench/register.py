@@ -7,16 +7,13 @@ the register for the next benchmark. `AUDITOR_BENCH_DATABASE` is the URL of anot
 import hashlib
 import os
 import random
-import resource
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
 from auditor.app import App
 from auditor.conclusions.run_results import refresh_summaries
-from auditor.conclusions.summary import COVERAGE_STATES
 from auditor.config.schema import StorageSettings, find_packaged_config, load_config
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.core.reference.places import REGIONS
@@ -59,6 +56,7 @@ TOKEN = "a-token-of-the-bench"
 
 CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 TAGS = [f"tag-{n}" for n in range(400)]
+STATES = ("present", "unknown", "broken", "none", "by_choice")
 WEIGHTS = (30, 20, 8, 40, 2)
 NAMES = (  # noqa: SIM905
     "نور أمل شباب تنمية نساء أطلس ريف واحة بحر جبل Espoir Avenir Femmes Jeunes Culture Sport Eau"
@@ -95,24 +93,11 @@ def open_register(folder):
 
 
 def measure_step(action, work):
-    """Print the time and the peak memory of a step over all associations."""
+    """Print the time of a step over all associations."""
     began, busy = time.perf_counter(), time.process_time()
     work()
     seconds, cpu = time.perf_counter() - began, time.process_time() - busy
-    rate = (
-        f"{ASSOCIATION_COUNT / seconds:.0f}/s, {cpu:.0f} s CPU, {get_peak_memory():.0f} MB at most"
-    )
-    print_figure(f"{ASSOCIATION_COUNT} associations were {action} in {seconds:.0f} s ({rate})")
-
-
-def get_peak_memory():
-    """Return the peak memory of this process in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def print_figure(figure):
-    """Print a measurement."""
-    print(figure, flush=True)
+    print(f"{ASSOCIATION_COUNT} associations were {action}: {seconds:.0f} s, {cpu:.0f} s of CPU")
 
 
 def get_association_id(number):
@@ -125,22 +110,21 @@ def fill_register(app):
     random_source, store = random.Random(7), app.store
     runs = [_record_run(store, FIRST_RUN_AT + timedelta(days=day)) for day in range(RUN_COUNT)]
     body = app.body_store.put(PAGE.encode())
-    entries = (build_association(random_source, number) for number in range(ASSOCIATION_COUNT))
-    while batch := list(islice(entries, BATCH_SIZE)):
+    for start in range(0, ASSOCIATION_COUNT, BATCH_SIZE):
+        numbers = range(start, min(start + BATCH_SIZE, ASSOCIATION_COUNT))
+        batch = [build_association(random_source, number) for number in numbers]
         states_by_id = {entry.id: states for entry, states in batch}
-        rows = [row for entry, states in batch for row in _build_accounts(entry.id, states)]
-        origin = ChangeOrigin("Amina", "import")
         store.registry.save_registry(
             [entry for entry, _ in batch],
-            rows,
+            [row for entry, states in batch for row in _build_accounts(entry.id, states)],
             FIRST_RUN_AT - timedelta(days=1),
-            origin=origin,
+            origin=ChangeOrigin("Amina", "import"),
             is_complete=False,
         )
-        stored = store.conclusions.load_association_data(states_by_id)
-        _save_conclusions(store, stored, states_by_id, random_source)
-        _record_observations(store, stored["accounts"], states_by_id, runs, body)
-        _record_communication(store, stored["associations"], random_source)
+        accounts = store.conclusions.load_association_data(states_by_id)["accounts"]
+        _save_conclusions(store, accounts, states_by_id, random_source)
+        _record_observations(store, accounts, states_by_id, runs, body)
+        _record_communication(store, states_by_id, random_source)
     _save_facet_counts(store, runs[-RUNS_WITH_COUNTS:])
 
 
@@ -152,17 +136,13 @@ def _record_run(store, started_at):
         "unknown": ASSOCIATION_COUNT,
         "accounts": 3 * ASSOCIATION_COUNT,
     }
-    return store.runs.finish(
-        run,
-        AuditRunState.DONE,
-        started_at + timedelta(hours=5),
-        report=RunReport.model_validate(counts),
-    )
+    report, end = RunReport.model_validate(counts), started_at + timedelta(hours=5)
+    return store.runs.finish(run, AuditRunState.DONE, end, report=report)
 
 
 def build_association(random_source, number):
-    """Return a random association, and its coverage state by channel."""
-    states = dict(zip(CHANNELS, random_source.choices(COVERAGE_STATES, WEIGHTS, k=5), strict=True))
+    """Return a random association, and its status by channel."""
+    states = dict(zip(CHANNELS, random_source.choices(STATES, WEIGHTS, k=5), strict=True))
     association = Association(
         id=get_association_id(number),
         name=f"Association {random_source.choice(NAMES)} {random_source.choice(NAMES)} {number}",
@@ -180,38 +160,35 @@ def build_association(random_source, number):
 
 def _build_accounts(association, states):
     for channel, state in states.items():
-        if state in {"confirmed", "unknown", "gone"}:
+        if state in {"present", "unknown", "broken"}:
             url = ADDRESSES[channel].format(association.replace("-", "").lower())
             yield AccountRow(association, url, identify.identify_link(url, channel), channel)
 
 
-def _save_conclusions(store, stored, states_by_id, random_source):
+def _save_conclusions(store, accounts, states_by_id, random_source):
     """Store statuses, gaps and proposals as runs would have left them."""
-    store.conclusions.save(
-        Conclusions(
-            statuses=[
-                _build_status(row, states_by_id[row.association][row.channel])
-                for row in stored["accounts"]
-            ],
-            gaps=[
-                gap
-                for name, states in states_by_id.items()
-                for gap in _build_gaps(name, states, random_source)
-            ],
-            proposals=[
-                _build_proposal(name) for name in states_by_id if random_source.random() < 0.05
-            ],
-        )
-    )
+    statuses = [_build_status(row, states_by_id[row.association][row.channel]) for row in accounts]
+    gaps = [
+        gap
+        for name, states in states_by_id.items()
+        for gap in _build_gaps(name, states, random_source)
+    ]
+    proposals = []
+    for name in states_by_id:
+        if random_source.random() < 0.05:
+            url = f"https://www.instagram.com/{name.lower()}/"
+            link = FoundLink("instagram", name.lower(), url, "anchor", "https://example.org/")
+            proposals.append(Proposal(name, link, FIRST_RUN_AT, LAST_RUN_AT, 9))
+    store.conclusions.save(Conclusions(statuses=statuses, gaps=gaps, proposals=proposals))
 
 
 def _build_finding(row, state):
-    if state == "confirmed":
+    if state == "present":
         activity = Activity(NOW - timedelta(days=len(row.typed_text)), "feed")
         facts = {"https": True, "viewport": True, "rhythm_days": 7}
         name, url = f"Association {row.association}", row.identity.canonical
         return Finding(Presence.PRESENT, None, 200, url, name, last_activity=activity, facts=facts)
-    if state == "gone":
+    if state == "broken":
         return Finding(Presence.ABSENT, Reason.NOT_FOUND, 404)
     return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, 200)
 
@@ -221,7 +198,7 @@ def _build_status(row, state):
     is_decided = finding.presence is not Presence.UNKNOWN
     return AccountStatus(
         row.id,
-        state={"confirmed": AccountState.PRESENT, "gone": AccountState.GONE}.get(
+        state={"present": AccountState.PRESENT, "broken": AccountState.GONE}.get(
             state, AccountState.UNKNOWN
         ),
         reason=finding.reason if is_decided else None,
@@ -237,7 +214,7 @@ def _build_status(row, state):
 
 def _build_gaps(name, states, random_source):
     """Yield the gaps of the states, some others, and a closed gap for half of the associations."""
-    codes = {"missing": "channel_missing", "gone": "channel_dead"}
+    codes, catalogue = {"none": "channel_missing", "broken": "channel_dead"}, load_gap_catalogue()
     for channel, state in states.items():
         code = codes.get(state) or (
             random_source.choice(OTHER_GAPS) if random_source.random() < 0.1 else None
@@ -246,36 +223,14 @@ def _build_gaps(name, states, random_source):
             code = "no_website"
         if code:
             opened_at = LAST_RUN_AT - timedelta(days=random_source.randint(0, RUN_COUNT - 1))
-            yield Gap(name, channel, code, _get_severity(code, channel), opened_at, 3, opened_at)
+            severity = catalogue[code].get_severity(channel)
+            yield Gap(name, channel, code, severity, opened_at, 3, opened_at)
     if random_source.random() < 0.5:
         closed_at = LAST_RUN_AT - timedelta(days=random_source.randint(0, 89))
-        old_opened_at = closed_at - timedelta(days=30)
-        yield Gap(
-            name,
-            "website",
-            "website_down",
-            _get_severity("website_down"),
-            old_opened_at,
-            3,
-            old_opened_at,
-            closed_at,
-        )
-
-
-def _get_severity(code, channel="website"):
-    return load_gap_catalogue()[code].get_severity(channel)
-
-
-def _build_proposal(name):
-    account_key = f"{name.lower()}-found"
-    link = FoundLink(
-        "instagram",
-        account_key,
-        f"https://www.instagram.com/{account_key}/",
-        "anchor",
-        "https://example.org/",
-    )
-    return Proposal(name, link, FIRST_RUN_AT, LAST_RUN_AT, 9)
+        opened_at = closed_at - timedelta(days=30)
+        severity = catalogue["website_down"].get_severity("website")
+        times = {"opened_at": opened_at, "closed_at": closed_at}
+        yield Gap(name, "website", "website_down", severity, opened_at, 3, **times)
 
 
 def _record_observations(store, rows, states_by_id, runs, body):
@@ -294,73 +249,48 @@ def _record_observations(store, rows, states_by_id, runs, body):
 
 
 def _build_observation(row, state, run, body):
-    finding, observed_at = _build_finding(row, state), run.started_at + timedelta(minutes=9)
-    url, html = row.identity.canonical, {"content-type": "text/html; charset=utf-8"}
-    evidence = Evidence(
-        url,
-        finding.status,
-        url,
-        finding.reason,
-        body,
-        html,
-        elapsed_seconds=0.4,
-        fetched_at=observed_at,
-    )
+    finding, url = _build_finding(row, state), row.identity.canonical
+    observed_at, html = run.started_at + timedelta(minutes=9), {"content-type": "text/html"}
+    response = (url, finding.status, url, finding.reason, body, html)
+    evidence = Evidence(*response, elapsed_seconds=0.4, fetched_at=observed_at)
     return Observation(row.id, run.id, observed_at, finding, (evidence,))
 
 
-def _record_communication(store, associations, random_source):
+def _record_communication(store, ids, random_source):
     """Store report links, replies, decisions and follow-ups."""
-    ids = [association.id for association in associations]
     for years in (2, 1, 0):
         created_at = NOW - timedelta(days=90 + 365 * years)
+        times = {"created_at": created_at, "expires_at": created_at + timedelta(days=365)}
+        tokens = {name: f"{name} {years}" for name in ids}
+        if years == 0 and get_association_id(0) in ids:
+            tokens[get_association_id(0)] = TOKEN
         store.report_links.add_all(
             ReportLink(
                 association=name,
-                token_hash=_hash_token(name, years),
-                created_at=created_at,
+                token_hash=hashlib.sha256(token.encode()).hexdigest(),
                 created_by="Amina",
-                expires_at=created_at + timedelta(days=365),
+                **times,
             )
-            for name in ids
+            for name, token in tokens.items()
         )
     for name in ids:
         if random_source.random() < 0.02:
-            reply_fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-            add_reply(
-                store,
-                Reply(
-                    association=name,
-                    kind=ReplyKind.PROMISED,
-                    submitted_at=NOW,
-                    text="نعم",
-                    **reply_fields,
-                ),
-            )
+            fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
+            promised = {"kind": ReplyKind.PROMISED, "submitted_at": NOW, "text": "نعم"}
+            add_reply(store, Reply(association=name, **promised, **fields))
         if random_source.random() < 0.01:
             due = (NOW + timedelta(days=random_source.randint(-60, 60))).date()
+            fields = {"kind": FollowUpKind.PROMISED, "author": "Amina", "text": "un site"}
             store.follow_ups.add(
-                FollowUp(
-                    association=name,
-                    kind=FollowUpKind.PROMISED,
-                    author="Amina",
-                    occurred_at=NOW,
-                    text="un site",
-                    due_date=due,
-                )
+                FollowUp(association=name, occurred_at=NOW, due_date=due, **fields)
             )
-            decision_fields = (DecisionKind.WAIVE, "Amina", "sans objet", NOW)
-            store.decisions.add(Decision(name, "youtube", *decision_fields, code="channel_missing"))
-
-
-def _hash_token(name, years):
-    token = TOKEN if (name, years) == (get_association_id(0), 0) else f"{name} {years}"
-    return hashlib.sha256(token.encode()).hexdigest()
+            fields = (DecisionKind.WAIVE, "Amina", "sans objet", NOW)
+            store.decisions.add(Decision(name, "youtube", *fields, code="channel_missing"))
 
 
 def _save_facet_counts(store, runs):
     """Store facet counts of each group, which grow from run to run."""
-    kinds = [f"{channel}:{state}" for channel in CHANNELS for state in COVERAGE_STATES]
+    kinds = [f"status:{channel}:{state}" for channel in CHANNELS for state in STATES]
     places = [f"region:{code}" for code in REGIONS]
     sizes = {NETWORK_GROUP: ASSOCIATION_COUNT, **dict.fromkeys(places, ASSOCIATION_COUNT // 12)}
     sizes |= {f"tag:{tag}": 3 * ASSOCIATION_COUNT // 800 for tag in TAGS}

@@ -56,9 +56,8 @@ class SimulatedWeb:
     `changing_share` is the share of sites that publish something in each run.
     """
 
-    def __init__(self, seed: int = 7, changing_share: float = 0.03) -> None:
-        self.run_number = 0
-        self._seed = seed
+    def __init__(self, run_number: int, changing_share: float) -> None:
+        self.run_number = run_number
         self._changing_share = changing_share
 
     @cached_property
@@ -70,7 +69,7 @@ class SimulatedWeb:
         return html[html.index("</article>") :].replace("assoc0001", "{handle}")
 
     def _create_random(self, *about: object) -> random.Random:
-        return random.Random(f"{self._seed} {about}")
+        return random.Random(f"7 {about}")
 
     def get_site(self, number: int) -> SimulatedSite:
         """Return the site of an association in the current run."""
@@ -214,9 +213,9 @@ class SimulatedFetcher(Fetcher):
         """Return the page of the simulated web while holding the lock of its host."""
         url = self._guard.check_url(request.url)
         host = self._get_host(url)
-        self._count_request(host.name)
+        self.request_count += 1
         async with host.lock:
-            host.record_request(0.0)  # long ago: no request has to wait
+            host.has_requests = True
             return self.web.answer(request, self._get_current_time())
 
 

@@ -1,37 +1,33 @@
-"""The time of each page over a national register, from the request to the last byte.
+"""The processor time of each page over a national register, and of the queries of its lists.
 
     python -m pytest tests/bench/test_pages_of_a_register.py -m bench -s
 
-Every route is requested over a loopback socket, with the queries that cost most, once and then five
-times more. See `register` for another size and for keeping the register.
+Every route is requested over a loopback socket, with the queries that cost most. Downloads are
+measured for one tag and in one language. See `register` for another size and for keeping it.
 """
 
 import time
-from dataclasses import dataclass
-from statistics import median
+from functools import partial
 from urllib.parse import quote
 
+import httpx
 import pytest
 
+from auditor.conclusions.summary import parse_search_query
+from auditor.web.access import SESSION_COOKIE
 from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.bench.register import (
+    CHANNELS,
     FIRST_RUN_AT,
     NOW,
+    STATES,
     TOKEN,
     get_association_id,
-    get_peak_memory,
     open_register,
-    print_figure,
 )
 from tests.support.all_routes import build_urls, list_routes
-from tests.support.web_server import logged_in_client
+from tests.support.web_server import create_session, serve_app
 
-REPETITIONS = 5
-SLOW_MS = 300
-LANGUAGES = ("ar", "fr", "en")
-DOWNLOADS = ("/exports/", "/meeting.xlsx")
-"""Parts of URLs of downloads. They are measured for one tag and in one language."""
-FULL_EXPORTS = ("/fr/registry.csv", "/ar/registry.xlsx", "/fr/exports/associations.csv")
 FACETS = {"region": "souss-massa", "tag": "tag-7"}
 HEAVY_QUERIES = {
     "associations": (
@@ -85,26 +81,6 @@ HEAVY_QUERIES = {
 """The most expensive queries of a page, by the last part of its route."""
 
 
-@dataclass(frozen=True)
-class PageCost:
-    """The milliseconds of a page: the first request, then median and maximum of the others.
-
-    `cpu` is the lowest CPU of server and client. It distinguishes a slow page from a busy machine.
-    """
-
-    address: str
-    status: int
-    size: int
-    first: float
-    usual: float
-    worst: float
-    cpu: float
-
-    def __str__(self):
-        times = f"{self.first:8.0f} {self.usual:8.0f} {self.worst:8.0f} {self.cpu:8.0f}"
-        return f"{times} ms {self.size / 1024:7.0f} KB  {self.status}  {self.address}"
-
-
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     with open_register(tmp_path_factory.mktemp("register")) as opened:
@@ -114,18 +90,14 @@ def app(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(app):
     """Yield a client with a coordinator's session and the cookie of a report link."""
-    print_figure(
-        f"\n{app.store.registry.count_registered()} are registered; first, usual and slowest of "
-        f"{REPETITIONS}, CPU:"
-    )
-    with logged_in_client(app, NOW) as opened:
-        opened.cookies.set(REPORT_LINK_COOKIE, TOKEN)
-        opened.timeout = 3600
+    cookies = {SESSION_COOKIE: create_session(app.store), REPORT_LINK_COOKIE: TOKEN}
+    options = {"cookies": cookies, "timeout": 3600, "trust_env": False}
+    with serve_app(app, NOW) as url, httpx.Client(base_url=url, **options) as opened:
         yield opened
 
 
 def build_page_urls(route, app):
-    """Return the URLs of a route: the usual ones, expensive queries, and pages deep in a list."""
+    """Return the URLs of a page: the usual ones, expensive queries, and pages deep in a list."""
     association_id = get_association_id(77)
     account_id = next(row.id for row in app.store.registry.list_accounts(association_id))
     parameters = {
@@ -134,99 +106,77 @@ def build_page_urls(route, app):
         "number": (1,),
         "token": (TOKEN,),
     }
-    languages = LANGUAGES[:1] if is_download(route.path) else LANGUAGES
-    urls = {
-        url
-        for language in languages
-        for url in build_urls(route, language=(language,), **parameters)
-    }
+    if is_download(route.path):
+        urls = set(build_urls(route, language=("ar",), **parameters))
+        return [f"{url}{'&' if '?' in url else '?'}tag={FACETS['tag']}" for url in urls]
+    urls = set(build_urls(route, language=("ar", "fr", "en"), **parameters))
     page_name = route.path.rpartition("/")[2]
-    for url in [url for url in urls if "?" not in url]:
-        urls |= {
-            f"{url}?{query}"
-            for query in (
-                *HEAVY_QUERIES.get(page_name, ()),
-                *iter_deep_queries(app.store, page_name),
-            )
-        }
-    return sorted(
-        f"{url}{'&' if '?' in url else '?'}tag={FACETS['tag']}" if is_download(url) else url
-        for url in urls
-    )
-
-
-def is_full_export(route):
-    """Return True if a route always returns the whole registry."""
-    return route.path == "/{language}/registry.{file_format}"
+    queries = [*HEAVY_QUERIES.get(page_name, ()), *iter_deep_queries(app.store, page_name)]
+    return urls | {f"{url}?{query}" for url in urls if "?" not in url for query in queries}
 
 
 def is_download(address):
-    return any(part in address for part in DOWNLOADS)
+    return "/exports/" in address or "/meeting.xlsx" in address
 
 
 def iter_deep_queries(store, page):
     """Yield queries of the hundredth page of a list."""
     if page == "associations":
         for sort in ("urgency", "name", "changed"):
-            yield (
-                f"sort={sort}&region={FACETS['region']}&after={find_hundredth_cursor(store, sort)}"
-            )
-            yield f"sort={sort}&q=a&after={find_hundredth_cursor(store, sort)}"
+            cursor = find_hundredth_cursor(store.search.list_summaries, sort=sort)
+            yield f"sort={sort}&region={FACETS['region']}&after={cursor}"
+            yield f"sort={sort}&q=a&after={cursor}"
     if page == "gaps":
-        cursor = None
-        for _ in range(100):
-            cursor = store.gap_search.list_visible_gaps(cursor=cursor).next_cursor or cursor
-        yield f"after={cursor}"
-        yield f"region=souss-massa&after={cursor}"
+        cursor = find_hundredth_cursor(store.gap_search.list_visible_gaps)
+        yield from (f"after={cursor}", f"region=souss-massa&after={cursor}")
 
 
-def find_hundredth_cursor(store, sort):
+def find_hundredth_cursor(list_page, **filters):
     cursor = None
     for _ in range(100):
-        cursor = store.search.list_summaries(cursor=cursor, sort=sort).next_cursor or cursor
+        cursor = list_page(cursor=cursor, **filters).next_cursor or cursor
     return cursor
 
 
-def measure_page(client, address):
-    """Return the cost of a page."""
-    milliseconds, cpu_milliseconds = [], []
-    for _ in range(2 if is_download(address) else 1 + REPETITIONS):
-        began, busy = time.perf_counter(), time.process_time()
-        response = client.get(address)
-        milliseconds.append((time.perf_counter() - began) * 1000)
-        cpu_milliseconds.append((time.process_time() - busy) * 1000)
-    first, *rest = milliseconds
-    size = len(response.content)
-    return PageCost(
-        address, response.status_code, size, first, median(rest), max(rest), min(cpu_milliseconds)
-    )
+def measure_cpu(work, rounds=5):
+    """Return the lowest CPU milliseconds. It distinguishes slow work from a busy machine."""
+    milliseconds = []
+    for _ in range(rounds):
+        busy = time.process_time()
+        work()
+        milliseconds.append((time.process_time() - busy) * 1000)
+    return min(milliseconds)
 
 
 @pytest.mark.bench
 @pytest.mark.parametrize(
     "route",
-    [route for route in list_routes("GET") if not is_full_export(route)],
+    # an export of the whole registry takes minutes
+    [route for route in list_routes("GET") if route.path != "/{language}/registry.{file_format}"],
     ids=lambda route: route.path,
 )
 def test_time_of_each_page(app, client, route):
-    costs = sorted(
-        (measure_page(client, address) for address in build_page_urls(route, app)),
-        key=lambda page_cost: -page_cost.cpu,
-    )
-    print_figure(f"{max(costs, key=lambda page_cost: page_cost.usual)}   of {len(costs)} URLs")
-    for page_cost in costs[:20]:
-        if page_cost.cpu > SLOW_MS or page_cost.usual > SLOW_MS:
-            print_figure(f"{page_cost}   (slow)")
+    rounds = 2 if is_download(route.path) else 5
+    costs = {
+        url: measure_cpu(partial(client.get, url), rounds) for url in build_page_urls(route, app)
+    }
+    slowest = max(costs, key=costs.get)
+    print(f"{costs[slowest]:8.0f} ms of CPU  {slowest}, of {len(costs)} URLs")
 
 
 @pytest.mark.bench
-@pytest.mark.parametrize("address", FULL_EXPORTS)
-def test_time_of_full_exports(client, address):
-    memory_before, began, size, first = get_peak_memory(), time.perf_counter(), 0, 0.0
-    with client.stream("GET", address) as response:
-        for chunk in response.iter_raw():
-            first = first or time.perf_counter() - began
-            size += len(chunk)
-    seconds, memory_growth = time.perf_counter() - began, get_peak_memory() - memory_before
-    figures = f"{first:8.1f} s to the first byte, {seconds:6.0f} s for {size / 1e6:.0f} MB"
-    print_figure(f"{figures}, {memory_growth:.0f} MB more taken  {address}")
+def test_time_of_queries_on_derived_tables(app):
+    counts, list_page = app.store.counts, app.store.search.list_summaries
+    kinds = [f"status:{channel}:{state}" for channel in CHANNELS for state in STATES]
+    sizes = counts.get_group_sizes("region")
+    queries = {
+        "counts of all facets of the network": counts.get_facet_counts,
+        "kinds of problems in twelve regions": partial(
+            counts.get_facet_counts_by_group, sizes, [*kinds, "all"]
+        ),
+        "page of a tag and a kind": partial(list_page, ["tag:tag-7", "status:youtube:none"]),
+        "page of a kind alone": partial(list_page, ["status:youtube:none"]),
+        "page of a word": partial(list_page, search_terms=parse_search_query("12345")),
+    }
+    for name, query in queries.items():
+        print(f"{measure_cpu(query):8.1f} ms of CPU  {name}")

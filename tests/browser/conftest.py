@@ -1,9 +1,6 @@
 """Fixtures: Chromium, and a sample network that is created once for the session."""
 
 import contextlib
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -14,8 +11,7 @@ from auditor.presentation.reports.html import publish_site
 from auditor.web import users
 from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
 from auditor.web.routes.report import REPORT_LINK_COOKIE
-from tests.browser import debian
-from tests.browser.pages import PAGES, STATIC_PAGES
+from tests.browser.pages import CHROMIUM_FLAGS, PAGES, STATIC_PAGES, find_chromium
 from tests.support import sample_network
 from tests.support.web_server import create_session, get_or_create_user, serve_app
 
@@ -39,33 +35,17 @@ def server_url(app):
 
 
 @pytest.fixture(scope="session")
-def static_site_url(app, tmp_path_factory):
-    """The address of the pages of `auditor publish`."""
+def page_url(app, server_url, tmp_path_factory):
+    """Return the address of a page by its name and language.
+
+    The pages of `auditor publish` are files.
+    """
     folder = tmp_path_factory.mktemp("pages")
     publish_site(app, folder, sample_network.NOW)
-    handler = partial(QuietRequestHandler, directory=folder)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-class QuietRequestHandler(SimpleHTTPRequestHandler):
-    """Serves a folder without a request log."""
-
-    def log_message(self, *_):
-        """Log nothing."""
-
-
-@pytest.fixture(scope="session")
-def page_url(server_url, static_site_url):
-    """Return the address of a page by its name and language."""
 
     def build_url(name, language):
         if name in STATIC_PAGES:
-            return f"{static_site_url}/{language}{STATIC_PAGES[name]}"
+            return f"file://{folder}/{language}{STATIC_PAGES[name]}"
         return f"{server_url}/{language}{PAGES[name]}"
 
     return build_url
@@ -75,7 +55,7 @@ def page_url(server_url, static_site_url):
 def cookies(app, server_url):
     """Cookies of a report link, a session, and another user's one-time link."""
     _, report_url = report_links.create_report_link(
-        app.store, app.config, "nour", "Amina", sample_network.NOW, keep_older_links=True
+        app.store, app.config, "nour", "Amina", sample_network.NOW
     )
     salma = get_or_create_user(app.store, "Salma")
     values = {
@@ -93,11 +73,11 @@ def chromium(page_url):
     Playwright keeps an event loop running in this thread, so it must end before tests of other
     modules start theirs.
     """
-    path = debian.find_chromium()
+    path = find_chromium()
     if path is None:
         pytest.skip("apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=debian.FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 

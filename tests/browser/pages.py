@@ -1,9 +1,31 @@
-"""The pages that browser tests open, by name.
+"""The browser, and the pages that its tests open, by name.
 
-Each page here is tested in every language, width and colour scheme.
+Each page here is opened in Arabic and French, in two colour schemes and several widths.
 """
 
+import shutil
+
 from tests.support.sample_network import UNREAD, WAITING
+
+PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 900}
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+]
+
+
+def find_chromium():
+    """Return the path of Debian's Chromium, or None."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def open_page(tab, url, size):
+    """Open an address in a browser page of this size, and return the browser page."""
+    tab.set_viewport_size(size)
+    tab.goto(url)
+    return tab
+
 
 PAGES = {
     "dashboard": "/",
@@ -32,6 +54,7 @@ PAGES = {
     "change log of an import": "/registry/history/5",
     "change log of one association": "/registry/history?association=nour",
     "registry entry": "/registry/entries/nour",
+    "new registry entry": "/registry/entries",
     "registry entry with markup": "/registry/entries/amal",
     "registry after an import": "/registry?imported=3-1-0&dropped=2&lines=4-7",
     "import preview": f"/registry/imports/{WAITING}",
@@ -43,6 +66,8 @@ PAGES = {
     "replies": "/replies",
     "report links": "/report-links",
     "report links of one association": "/report-links/nour",
+    "call": "/calls",
+    "messages that are no longer shown": "/messages",
     "meeting without associations": "/meeting?tag=nobody",
     "own report": "/report",
     "own report after a reply": "/report?done=sent&at=account-2",
@@ -79,7 +104,7 @@ FORM_PAGES = {
     "note without text": ("/associations/nour/follow-ups", {"kind": "note"}, 422),
     "result of an on-demand check": ("/associations/nour/checks", {}, 200),
     "registry entry with issues": ("/registry/entries/nour", {"name": "", "email": "nobody"}, 409),
-    "incomplete spreadsheet": (f"/registry/imports/{WAITING}", {"action": "import"}, 422),
+    "import of a changed registry": (f"/registry/imports/{WAITING}", {"action": "import"}, 200),
     "wrong erasure confirmation": (
         "/registry/erase/nour",
         {"scope": "all", "confirmation": "amal"},

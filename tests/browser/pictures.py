@@ -1,31 +1,38 @@
-"""Takes the pictures of docs/images from the demo.
+"""Takes the pictures that README.md and docs show, from a copy of the demo.
 
-Usage: `python tests/browser/pictures.py demo docs/images`.
+Usage: `python -m tests.browser.pictures demo docs/images`.
 
-No test reads them. They have few colours, so that the files are small.
+The name of a picture is the page, the language and the width: `report-ar-360.png`. To add one, show
+it in a document and run `make pictures`. No test reads the pictures. They have few colours, so that
+the files are small.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import sys
-from contextlib import contextmanager
 from datetime import timedelta
-from itertools import product
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 
+import openpyxl
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 from auditor.app import App
 from auditor.config.schema import load_config
 from auditor.presentation import report_links
 from auditor.web.access import SESSION_COOKIE
-from tests.browser import debian
+from storage.models.users import Role
+from storage.tables.users import User
+from tests.browser.pages import CHROMIUM_FLAGS, find_chromium
 from tests.support.web_server import create_session, serve_app
 
-LANGUAGES, WIDTHS = ("ar", "fr", "en"), (360, 1280)
+ROOT = Path(__file__).parents[2]
+PICTURE_PATTERN = re.compile(r"images/([a-z-]+)-(ar|fr|en)-(360|1280)\.png")
 PAGES = {
     "dashboard": "/",
     "associations": "/associations",
@@ -39,97 +46,150 @@ PAGES = {
     "replies": "/replies",
     "report-links": "/report-links",
     "registry": "/registry",
+    "import": "/registry",
     "users": "/users",
     "glossary": "/glossary",
 }
-PAGES_ON_A_PHONE = ("dashboard", "associations", "association")
-REPORTED_ASSOCIATION = "a017"
-IMPORTED_FILE = (
-    "Nom;Ville;Page FB;Divers\nAssociation Tifawt;Tiznit;facebook.com/tifawt;x\n;Agadir;;\n"
+USERS = (
+    ("Amina", Role.ADMIN, ()),
+    ("Idris", Role.COORDINATOR, ("souss-massa", "draa-tafilalet")),
+    ("Salma", Role.READER, ()),
 )
-"""A spreadsheet with a column that is not understood and a row without a name."""
-MAX_HEIGHTS = {360: 1000, 1280: 1200}
+REPORTED_ASSOCIATION = "a017"
+MAX_HEIGHTS = {360: 1150, 1280: 1200}
 """How much of a page is shown, by its width in pixels."""
+MARGIN = 12
+IMPORTED_HEADINGS = {"id", "name", "Ville", "Site web", "فيسبوك", "GSM"}
+REPORTED_MISTAKE = "Nous avons renouvelé le domaine lundi. Le site marche de nouveau."
 COLOURS = 96
 PUBLIC_URL = "https://reports.example.org"
 
 
 def main(demo: Path, out: Path) -> None:
     """Serve the demo as of six hours after its last run, and take every picture."""
-    os.chdir(demo)
-    config = load_config(Path("config.toml"))
-    web = config.web.model_copy(update={"public_url": PUBLIC_URL})
-    with App.open(config.model_copy(update={"web": web})) as app:
-        last_run = app.store.runs.get_latest()
-        assert last_run is not None
-        now = last_run.started_at + timedelta(hours=6)
-        _, report_url = report_links.create_report_link(
-            app.store, app.config, REPORTED_ASSOCIATION, "the coordination", now
-        )
-        account_id = next(app.store.registry.list_accounts(REPORTED_ASSOCIATION)).id
-        with serve_app(app, now) as server_url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=debian.find_chromium(), args=debian.FLAGS
-            )
-            session = create_session(app.store, "La coordination")
-            camera = Camera(browser, server_url, out, session)
-            for (name, path), language in product(PAGES.items(), LANGUAGES):
-                page_path = f"/{language}{path.format(account=account_id)}"
-                for width in WIDTHS if name in PAGES_ON_A_PHONE else (1280,):
-                    camera.take(f"{name}-{language}-{width}", page_path, width)
-            for language in LANGUAGES:
-                camera.take_import(f"import-{language}-1280", f"/{language}/registry", 1280)
-            camera.take("dashboard-dark-en-1280", "/en/", 1280, colour_scheme="dark")
-            for language, width in product(LANGUAGES, WIDTHS):
-                camera.take(
-                    f"report-{language}-{width}",
-                    f"/{language}/report",
-                    width,
-                    first_path=report_url.removeprefix(PUBLIC_URL),
-                )
+    with TemporaryDirectory() as folder:
+        copytree(demo, folder, dirs_exist_ok=True)
+        os.chdir(folder)
+        config = load_config(Path("config.toml"))
+        web = config.web.model_copy(update={"public_url": PUBLIC_URL})
+        with App.open(config.model_copy(update={"web": web})) as app:
+            take_pictures(app, out)
 
 
-class Camera:
-    """A logged-in browser that takes pictures of pages."""
+def take_pictures(app: App, out: Path) -> None:
+    """Take every picture that a document shows; that of replies last, because it sends one."""
+    last_run = app.store.runs.get_latest()
+    now = last_run.started_at + timedelta(hours=6)
+    _, report_url = report_links.create_report_link(
+        app.store, app.config, REPORTED_ASSOCIATION, "the coordination", now
+    )
+    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    shown = {one for file in documents for one in PICTURE_PATTERN.findall(file.read_text("utf-8"))}
+    account_id = next(app.store.registry.list_accounts(REPORTED_ASSOCIATION)).id
+    for name, role, regions in USERS:
+        if app.store.users.get(name) is None:
+            fields = {"name": name, "role": role, "regions": list(regions), "password_hash": "-"}
+            since = now - timedelta(days=30)
+            app.store.users.add(User(added_at=since, added_by="Amina", **fields))
+    with serve_app(app, now) as server_url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_FLAGS)
+        session = create_session(app.store, "Amina")
+        for name, language, width in sorted(shown, key=lambda picture: picture[0] == "replies"):
+            context = browser.new_context(viewport={"width": int(width), "height": 900})
+            context.add_cookies([{"name": SESSION_COOKIE, "value": session, "url": server_url}])
+            page = context.new_page()
+            target = out / f"{name}-{language}-{width}.png"
+            page.goto(server_url + report_url.removeprefix(PUBLIC_URL))
+            page.goto(f"{server_url}/{language}/report")
+            if name == "replies":
+                report_mistake(page)
+            if name in PAGES:
+                page.goto(f"{server_url}/{language}" + PAGES[name].format(account=account_id))
+            TAKERS.get(name, save_picture)(page, target)
+            context.close()
 
-    def __init__(self, browser, server_url, out, session):
-        self._browser, self._server_url, self._out = browser, server_url, out
-        self._cookie = {"name": SESSION_COOKIE, "value": session, "url": server_url}
 
-    def take(self, name, path, width, *, colour_scheme="light", first_path=None):
-        """Save a picture of the beginning of a page. Open `first_path` before, if given."""
-        with self._open_page(width, colour_scheme) as page:
-            if first_path:
-                page.goto(self._server_url + first_path)
-            page.goto(self._server_url + path)
-            self._save(page, name, width)
+def take_import(page: Page, target: Path) -> None:
+    """Show the review of an import: two new rows, one without a name, and an unknown column."""
+    workbook = openpyxl.load_workbook("registry.xlsx")
+    sheet = workbook.active
+    headings = [cell.value for cell in sheet[1]]
+    sheet.cell(1, len(headings) + 1, "Divers")
+    row = sheet.max_row + 1
+    sheet.cell(row, headings.index("name") + 1, "Association Tifawt")
+    sheet.cell(row + 1, headings.index("Ville") + 1, "Agadir")
+    for column in range(len(headings), 0, -1):
+        if headings[column - 1] not in IMPORTED_HEADINGS:
+            sheet.delete_cols(column)
+    workbook.save("associations.xlsx")
+    page.set_input_files("input[type=file]", "associations.xlsx")
+    page.locator("form:has(input[type=file]) button").click()
+    save_picture(page, target)
+    page.locator("button[value=discard]").first.click()
 
-    def take_import(self, name, path, width):
-        """Save a picture of the page on which an import is reviewed, and discard the import."""
-        with self._open_page(width) as page:
-            page.goto(self._server_url + path)
-            upload = {"name": "liste.csv", "mimeType": "text/csv", "buffer": IMPORTED_FILE.encode()}
-            page.set_input_files("input[type=file]", upload)
-            page.locator("form:has(input[type=file]) button").click()
-            self._save(page, name, width)
-            page.locator("button[value=discard]").first.click()
 
-    @contextmanager
-    def _open_page(self, width, colour_scheme="light"):
-        context = self._browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=colour_scheme
-        )
-        context.add_cookies([self._cookie])
-        yield context.new_page()
-        context.close()
+def open_first_point(page: Page) -> Locator:
+    """Open the forms below the first problem, and return the problem."""
+    point = page.locator("article.gap").first
+    point.locator("details.live > summary").click()
+    return point
 
-    def _save(self, page, name, width):
-        page_height = page.evaluate("document.documentElement.scrollHeight")
-        height = min(MAX_HEIGHTS[width], page_height)
-        page.set_viewport_size({"width": width, "height": height})
-        image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        reduced = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        reduced.save(self._out / f"{name}.png", optimize=True)
+
+def take_reply_form(page: Page, target: Path) -> None:
+    """Show the forms below a problem."""
+    save_picture(page, target, open_first_point(page).locator("details.live"))
+
+
+def take_sent_reply(page: Page, target: Path) -> None:
+    """Promise to fix a problem, and show the confirmation."""
+    point = open_first_point(page)
+    day = point.locator("input[type=date]").first
+    day.fill(f"{int(day.get_attribute('min')[:4]) + 1}-01-15")
+    point.locator("button[value=promised]").click()
+    sent = page.locator("article.gap").first.locator(".sent")
+    save_picture(page, target, page.locator("#message"), sent)
+    sent.locator("button").click()
+
+
+def take_account_form(page: Page, target: Path) -> None:
+    """Show the forms of an account."""
+    account = page.locator("details[id^=account-]").first
+    account.evaluate("element => element.closest('details.part:not([id])').open = true")
+    account.locator("> summary").click()
+    account.locator("details.live > summary").click()
+    save_picture(page, target, account)
+
+
+def report_mistake(page: Page) -> None:
+    """Report a mistake about the first problem."""
+    point = open_first_point(page)
+    point.locator("textarea").fill(REPORTED_MISTAKE)
+    point.locator("button[value=disputed]").click()
+
+
+def save_picture(page: Page, target: Path, start=None, end=None) -> None:
+    """Save the beginning of a page, or its width from the top of an element to its end.
+
+    `end` is another element, if the picture ends there.
+    """
+    width, top = page.viewport_size["width"], 0
+    height = page.evaluate("document.documentElement.scrollHeight")
+    if start:
+        first, last = start.bounding_box(), (end or start).bounding_box()
+        top = first["y"] + page.evaluate("scrollY") - MARGIN
+        height = last["y"] + last["height"] - first["y"] + 2 * MARGIN
+    clip = {"x": 0, "y": top, "width": width, "height": min(height, MAX_HEIGHTS[width])}
+    image = Image.open(io.BytesIO(page.screenshot(full_page=True, clip=clip))).convert("RGB")
+    reduced = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    reduced.save(target, optimize=True)
+
+
+TAKERS = {
+    "import": take_import,
+    "report-reply": take_reply_form,
+    "report-sent": take_sent_reply,
+    "report-account": take_account_form,
+}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser.pages import DESKTOP, PHONE, open_page
 from tests.support.sample_network import PEOPLE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -9,10 +10,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 @pytest.fixture
 def grid(tab, server_url):
-    """The grid in English on a desk."""
-    tab.set_viewport_size({"width": 1280, "height": 800})
-    tab.goto(f"{server_url}/en/associations")
-    return tab
+    """The grid in English on a desktop screen."""
+    return open_page(tab, f"{server_url}/en/associations", DESKTOP)
 
 
 def list_row_ids(tab):
@@ -35,7 +34,7 @@ def test_chips_regions_and_history_work_without_a_reload(grid):
     grid.evaluate("window.isSamePage = true")
     grid.locator("main select[name=region]").select_option("souss-massa")
     grid.wait_for_url("**?region=souss-massa")
-    grid.locator(".grid-chips a", has_text="No YouTube").click()
+    grid.locator(".grid-chips a", has_text="No known YouTube").click()
     grid.wait_for_url("**?region=souss-massa&channel=youtube&state=none")
     grid.wait_for_selector(".grid-chips a[aria-current]:has-text('YouTube')")
     assert grid.evaluate("window.isSamePage") is True
@@ -59,46 +58,16 @@ def test_actions_appear_with_a_selection(grid):
     assert not bar.is_visible()
 
 
-def test_selection_works_without_javascript(tab_without_javascript, server_url):
-    tab = tab_without_javascript
-    tab.goto(f"{server_url}/en/associations?region=souss-massa")
-    tab.locator("input[value=nour]").check()
-    with tab.expect_download() as download:
-        tab.locator("button[value=export]").click()
-    assert download.value.suggested_filename.endswith(".xlsx")
-
-
 def test_enter_in_the_tag_field_adds_the_tag(grid):
     grid.locator("input[value=nour]").check()
     grid.locator("input[name=tag]").fill("visited")
     grid.locator("input[name=tag]").press("Enter")
-    grid.wait_for_url("**/associations?tag=visited&tagged=1")
+    grid.wait_for_url("**/associations?tag=visited&done=*")
 
 
 def test_row_is_a_card_on_a_phone(tab, server_url):
-    tab.set_viewport_size({"width": 360, "height": 740})
-    tab.goto(f"{server_url}/ar/associations")
+    open_page(tab, f"{server_url}/ar/associations", PHONE)
     box = tab.locator("#row-nour").bounding_box()
     assert box["height"] < 190
     assert box["width"] <= 360
     assert tab.locator("#row-nour a[href^='tel:']").bounding_box()["height"] >= 40
-
-
-def test_associations_without_youtube_in_a_region_take_two_clicks_from_today(tab, server_url):
-    tab.set_viewport_size({"width": 1280, "height": 800})
-    tab.goto(f"{server_url}/fr/")
-    tab.locator("main svg a[href$='region=souss-massa']").first.click()
-    tab.locator(".grid-chips a", has_text="Sans YouTube").click()
-    tab.wait_for_selector(".grid-chips a[aria-current]:has-text('YouTube')")
-    assert "Sans YouTube" in tab.locator(".grid-chips a[aria-current]").inner_text()
-    assert "bare" in list_row_ids(tab)
-
-
-def test_reason_for_an_unknown_page_takes_two_clicks_from_today(tab, server_url):
-    tab.set_viewport_size({"width": 1280, "height": 800})
-    tab.goto(f"{server_url}/en/")
-    tab.locator("nav.site-nav a", has_text="Associations").click()
-    cell = tab.locator("#row-nour td.unknown a").first
-    assert "the platform asks visitors to sign in" in cell.get_attribute("title")
-    cell.click()
-    assert "the platform asks visitors to sign in" in tab.locator("main").inner_text()

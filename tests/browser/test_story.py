@@ -7,6 +7,7 @@ import pytest
 from auditor.demo import associations
 from auditor.web.access import SESSION_COOKIE
 from storage.models.users import Role
+from tests.browser.pages import DESKTOP, PHONE
 from tests.support.demo_session import DemoSession
 from tests.support.web_server import create_session, serve_app
 
@@ -30,22 +31,21 @@ def demo_session(tmp_path):
 @pytest.fixture
 def coordinator(chromium, demo_session):
     """Return a page in the coordinator's browser."""
-    size, home = {"width": 1280, "height": 900}, f"http://127.0.0.1:{demo_session.port}"
+    home = f"http://127.0.0.1:{demo_session.port}"
+    session = create_session(demo_session.app.store, "La coordination", Role.COORDINATOR)
     with contextlib.closing(
-        chromium.new_context(base_url=home, viewport=size, locale="fr-MA")
+        chromium.new_context(base_url=home, viewport=DESKTOP, locale="fr-MA")
     ) as context:
-        cookie = create_session(demo_session.app.store, "La coordination", Role.COORDINATOR)
-        context.add_cookies([{"name": SESSION_COOKIE, "value": cookie, "url": home}])
+        context.add_cookies([{"name": SESSION_COOKIE, "value": session, "url": home}])
         yield context.new_page()
 
 
 @pytest.fixture
 def volunteer(chromium):
     """Return a page in a volunteer's small browser without JavaScript."""
-    size = {"width": 360, "height": 740}
     with contextlib.closing(
         chromium.new_context(
-            viewport=size, java_script_enabled=False, locale="ar-MA", has_touch=True
+            viewport=PHONE, java_script_enabled=False, locale="ar-MA", has_touch=True
         )
     ) as context:
         yield context.new_page()
@@ -57,9 +57,14 @@ def test_accepted_reply_closes_the_gap_in_the_next_run(demo_session, coordinator
     coordinator.goto("/fr/")
     assert "242 comptes vérifiés cette nuit" in coordinator.locator("main").inner_text()
     assert GAP_TITLE in list_gap_titles(coordinator)
-    volunteer.goto(create_report_link(coordinator))
+    coordinator.goto(f"/fr/report-links/{ASSOCIATION}")
+    coordinator.locator("form[action$='/create'] button").click()
+    volunteer.goto(coordinator.locator("input[readonly]").first.input_value())
     send_reply(volunteer)
-    accept_reply(coordinator)
+    coordinator.goto("/fr/replies")
+    reply = coordinator.locator("article", has_text="GazetteTamesnaSud")
+    reply.locator("button[value=accepted]").click()
+    coordinator.locator("#message").wait_for()
     demo_session.run_audit(2)
     assert GAP_TITLE not in list_gap_titles(coordinator)
     coordinator.goto("/fr/changes")
@@ -85,13 +90,6 @@ def list_gap_titles(coordinator):
     return " · ".join(coordinator.locator("article h3").all_text_contents())
 
 
-def create_report_link(coordinator):
-    """Create a report link in the browser, and return it."""
-    coordinator.goto(f"/fr/report-links/{ASSOCIATION}")
-    coordinator.locator("form[action$='/create'] button").click()
-    return coordinator.locator("input[readonly]").first.input_value()
-
-
 def send_reply(volunteer):
     """Send the address of the missing account from the Arabic report."""
     assert volunteer.locator("html").get_attribute("dir") == "rtl"
@@ -102,11 +100,3 @@ def send_reply(volunteer):
     gap.locator("input[name=value][dir=ltr]").fill(NEW_ACCOUNT_URL)
     gap.locator("button[value=moved]").click()
     volunteer.locator("[role=status]").wait_for()
-
-
-def accept_reply(coordinator):
-    """Accept the pending reply."""
-    coordinator.goto("/fr/replies")
-    reply = coordinator.locator("article", has_text="GazetteTamesnaSud")
-    reply.locator("button[value=accepted]").click()
-    coordinator.locator("#message").wait_for()

@@ -9,7 +9,7 @@ import pytest
 from probes.classify import fingerprints
 from probes.classify.fingerprints import parse_table
 from probes.models.finding import Reason
-from tests.unit.probes.classify.test_fingerprints import build_page, list_problems
+from tests.unit.probes.classify.test_fingerprints import build_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "contributing" / "adding-a-fingerprint.md").read_text(encoding="utf-8")
@@ -21,10 +21,6 @@ FINGERPRINTS = tuple(parse_table(tomllib.loads(SERVICE_TABLE)))
 def use_documented_table(monkeypatch: pytest.MonkeyPatch) -> None:
     index = fingerprints._FingerprintIndex(FINGERPRINTS)
     monkeypatch.setattr(fingerprints, "load_fingerprint_index", lambda: index)
-
-
-def test_documented_entry_is_well_formed() -> None:
-    assert [problem for entry in FINGERPRINTS for problem in list_problems(entry)] == []
 
 
 @pytest.mark.parametrize(
@@ -55,24 +51,12 @@ def test_documented_page_is_recognized(markup: str, url: str, reason: Reason) ->
     assert (match.fingerprint.service, match.fingerprint.reason) == ("Atlas Host", reason)
 
 
-def test_documented_page_needs_all_fields() -> None:
-    page = build_page("<h1>Bienvenue</h1><p>Nos actions</p>", "https://annour.example/")
-    assert fingerprints.find_fingerprint(*page) is None
-
-
 def test_documented_statement_matches() -> None:
-    (entry,) = tomllib.loads(STATEMENT_TABLE)["statements"]
+    [entry] = tomllib.loads(STATEMENT_TABLE)["statements"]
     assert Reason(entry["verdict"]) is Reason.SUSPENDED
-    (pattern,) = entry["patterns"]
-    assert re.search(pattern, "Le service Atlas est en sommeil", re.IGNORECASE)
+    assert re.search(*entry["patterns"], "Le service Atlas est en sommeil", re.IGNORECASE)
 
 
 def test_documented_fields_are_all_fields() -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE))
     assert documented == set(fingerprints._MATCHERS)
-
-
-def test_documented_tables_are_all_tables() -> None:
-    documented = set(re.findall(r"^\| `(\w+\.toml)` \|", TEXT, re.MULTILINE))
-    folder = DOCS.parent / "probes" / "classify" / "fingerprints"
-    assert documented == {path.name for path in folder.glob("*.toml")}

@@ -4,13 +4,10 @@ The image is built in a Debian root, without a registry. The containers have the
 read-only root, only the volumes of compose.yaml, and no network except a fake web on loopback.
 """
 
-import csv
-import io
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,13 +19,13 @@ import yaml
 
 from auditor.demo import play
 from tests.support import container_root, debian_root
-from tests.support.container_root import ContainerfileError, ContainerService, ImageBuilder
+from tests.support.container_root import ContainerService, ImageBuilder
 
 pytestmark = pytest.mark.xdist_group("container")
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
-GUIDE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guides" / "container.md").read_text("utf-8")
 CONTAINER_USER = 10321
 PUBLIC_NAME, TEAM_NAME = "reports.example.org", "presence.example.org"
 PERMISSION_DENIED = "permission denied; try: check its owner and permissions, and those of its"
@@ -45,27 +42,15 @@ SPREADSHEET = (
 START_SECONDS = 120
 """Longest time that `auditor serve` may take to answer. A loaded machine is slow."""
 
-START_PROCESSES = """
-import os, signal, sys
-for _ in range(int(sys.argv[1])):
-    if os.fork() == 0:
-        signal.pause()
-"""
 GET_AS_PROXY = """
 import http.client, json, sys
-address, port, name, path, cookie = sys.argv[1:]
+address, port, name, path = sys.argv[1:]
 connection = http.client.HTTPConnection(address, int(port), timeout=60)
 headers = {"Host": name, "X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
-connection.request("GET", path, headers=headers | {"Cookie": cookie})
+connection.request("GET", path, headers=headers)
 response = connection.getresponse()
-print(json.dumps([response.status, dict(response.getheaders()), response.read().decode()]))
+print(json.dumps([response.status, response.read().decode()]))
 """
-
-
-def test_unknown_instruction_is_refused(tmp_path):
-    with pytest.raises(ContainerfileError, match="unknown instruction ADD"):
-        ImageBuilder(ROOT, tmp_path).build("FROM base\nADD . /")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +96,6 @@ def set_permissions(folder):
     subprocess.run(["sh", "-ec", script], cwd=folder, check=True)
 
 
-def is_documented(line):
-    """Return whether the guide has this error. It may replace a name by an ellipsis."""
-    documented = re.findall(r"\| `(cannot [^`]+)` \|", GUIDE)
-    patterns = [re.escape(text).replace("…", r"\w+") for text in documented]
-    return any(re.search(pattern, line) for pattern in patterns)
-
-
 @pytest.fixture
 def service(image, deploy_folder, work_folder):
     """Return the service of compose.yaml with an empty data volume."""
@@ -160,70 +138,28 @@ def test_container_is_unprivileged_and_writes_only_to_its_volume_and_tmp(service
 
 
 @pytest.mark.slow
-def test_tmp_of_container_is_bounded(service):
-    size = container_root.parse_size(service.tmpfs_options["/tmp"]["size"])
-    assert size < container_root.parse_size(COMPOSE["services"]["auditor"]["mem_limit"])
-    script = f"head -c {size} /dev/zero >/tmp/file && echo full && head -c 1 /dev/zero >>/tmp/file"
-    result = service.run("sh", "-c", script)
-    assert result.stdout == "full\n"
-    assert "No space left on device" in result.stderr
-
-
-@pytest.mark.slow
-def test_memory_and_processes_of_container_are_limited(service):
-    if service.control_group.problem:
-        pytest.skip(service.control_group.problem)
-    limits = COMPOSE["services"]["auditor"]
-    allocate = f"bytearray({container_root.parse_size(limits['mem_limit'])})"
-    assert service.run("python", "-c", allocate).returncode == -signal.SIGKILL
-    result = service.run("python", "-c", START_PROCESSES, str(limits["pids_limit"]))
-    assert "BlockingIOError" in result.stderr
-    refusals = service.control_group.count_refusals()
-    assert refusals["memory"] > 0
-    assert refusals["pids"] > 0
-
-
-@pytest.mark.slow
-def test_container_refuses_unreadable_files_with_one_line(service, deploy_folder):
-    config, secrets = deploy_folder / "config.toml", deploy_folder / "secrets"
-    secret = secrets / "metrics"
-    secret_problem = (
-        "error: /etc/auditor/config.toml: web.metrics_token_file: "
-        f"cannot read the secret file /etc/auditor/secrets/metrics: {PERMISSION_DENIED} folder\n"
-    )
-    config_problem = f"error: cannot read /etc/auditor/config.toml: {PERMISSION_DENIED} folder\n"
-    for path, line in (
-        (config, config_problem),
-        (secret, secret_problem),
-        (secrets, secret_problem),
+def test_container_refuses_files_of_another_user_with_one_documented_line(
+    service, deploy_folder, work_folder
+):
+    config, secret = "/etc/auditor/config.toml", "/etc/auditor/secrets/metrics"
+    data = work_folder / "volumes" / "data"
+    data.chmod(0o755)
+    errors = re.findall(r"\| `(cannot [^`]+)` \|", GUIDE)
+    documented = [re.escape(error).replace("…", r"\w+") for error in errors]
+    for path, problem in (
+        (deploy_folder / "config.toml", f"cannot read {config}"),
+        (
+            deploy_folder / "secrets",
+            f"{config}: web.metrics_token_file: cannot read the secret file {secret}",
+        ),
+        (data, "cannot write to /data"),
     ):
-        os.chown(path, 0, 0)  # readable by its owner only
+        os.chown(path, 0, 0)  # writable by its owner only
         result = service.run(*service.image.command)
+        line = f"error: {problem}: {PERMISSION_DENIED} folder\n"
         assert (result.returncode, result.stdout, result.stderr) == (3, "", line), path
-        assert is_documented(line)
-        diagnosis = service.run("auditor", "doctor", "--offline")
-        assert diagnosis.returncode == 3
-        assert line.removeprefix("error: ") in diagnosis.stdout
+        assert any(re.search(pattern, line) for pattern in documented), line
         set_permissions(deploy_folder)
-    assert service.run("auditor", "status").returncode == 0
-
-
-@pytest.mark.slow
-def test_container_reports_secret_that_every_user_can_read(service, deploy_folder):
-    (deploy_folder / "secrets" / "metrics").chmod(0o644)
-    diagnosis = service.run("auditor", "doctor", "--offline")
-    assert "any user can read /etc/auditor/secrets/metrics; try `chmod o=" in diagnosis.stdout
-
-
-@pytest.mark.slow
-def test_container_refuses_volume_of_another_user(service, work_folder):
-    os.chown(work_folder / "volumes" / "data", 0, 0)
-    (work_folder / "volumes" / "data").chmod(0o755)
-    for command in (["run"], ["serve"]):
-        result = service.run("auditor", *command)
-        line = f"error: cannot write to /data: {PERMISSION_DENIED} folder\n"
-        assert (result.returncode, result.stdout, result.stderr) == (3, "", line)
-    assert is_documented(line)
 
 
 @pytest.mark.slow
@@ -241,7 +177,7 @@ def test_container_runs_and_serves_on_read_only_root(service, work_folder):
         status = service.run_in_container(process, "auditor", "status", "--json")
         (item,) = json.loads(status.stdout)["items"]
         assert (item["state"], item["accounts"]) == ("done", 2)
-        assert_pages_are_served(service, process)
+        assert_pages_are_served(service)
         log = service.stop(process)
     assert process.returncode == 0, log
     assert "Traceback" not in log
@@ -260,29 +196,19 @@ def wait_for_health(service, process):
         time.sleep(0.2)
 
 
-def assert_pages_are_served(service, process):
-    """Open a report link and the login page through the proxy of compose.yaml."""
-    created = service.run_in_container(process, "auditor", "report-links", "create", "one")
-    assert created.returncode == 0, created.stderr
-    (row,) = csv.DictReader(io.StringIO(created.stdout.removeprefix("\N{BOM}")))
-    link = row["link"].removeprefix(f"https://{PUBLIC_NAME}")
-    status, headers, _ = get_page(service, PUBLIC_NAME, link)
-    assert status == 303
-    cookie = headers["set-cookie"].partition(";")[0]
-    status, _, page = get_page(service, PUBLIC_NAME, headers["location"], cookie)
-    assert status == 200
-    assert "جمعية الأولى" in page
-    status, _, page = get_page(service, TEAM_NAME, "/en/")
+def assert_pages_are_served(service):
+    """Open the login page under the allowed name only, through the proxy of compose.yaml."""
+    status, page = get_page(service, TEAM_NAME, "/en/")
     assert status == 401
     assert 'type="password"' in page
     assert get_page(service, "other.example.org", "/en/")[0] == 403
 
 
-def get_page(service, name, path, cookie=""):
-    """Return status, headers and body of a page, requested from the address of a proxy."""
+def get_page(service, name, path):
+    """Return status and body of a page, requested from the address of a proxy."""
     target = [container_root.SERVICE_ADDRESS, str(service.image.port)]
     result = subprocess.run(
-        [*service.enter_network(), sys.executable, "-c", GET_AS_PROXY, *target, name, path, cookie],
+        [*service.enter_network(), sys.executable, "-c", GET_AS_PROXY, *target, name, path],
         capture_output=True,
         text=True,
         check=True,

@@ -1,4 +1,4 @@
-"""Tests of docs/guides/deployment.md with a real systemd: its commands are typed as written."""
+"""Tests of docs/guides/installation.md with a real systemd: its commands are typed as written."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.support import debian_root, systemd_root
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("container")]
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guides" / "installation.md").read_text("utf-8")
 INSTALL_BLOCK, START_BLOCK = re.findall(
     r"```sh\n(.*?)```", GUIDE.partition("\n---\n")[0], re.DOTALL
 )
@@ -82,7 +82,9 @@ def serve_fake_web(machine, root):
 
 @pytest.fixture(scope="module")
 def started_machine(machine):
-    """Start the service with the second commands of the guide."""
+    """Import a spreadsheet, and start the service with the second commands of the guide."""
+    machine.type_command("install -o auditor -m 0600 registry.csv /var/lib/auditor/")
+    machine.type_command("auditor registry import /var/lib/auditor/registry.csv")
     for line in START_BLOCK.splitlines():
         if line.startswith("curl"):
             wait_for_answer(machine, line)

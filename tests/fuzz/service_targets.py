@@ -1,5 +1,4 @@
-"""Fuzz targets of the service: what clients send to its pages, what operators write, and what the
-network answers below the level of a page.
+"""Fuzz targets of files and of what the network answers below the level of a page.
 
 Each is a function of bytes that raises only for a bug.
 """
@@ -7,7 +6,6 @@ Each is a function of bytes that raises only for a bug.
 import asyncio
 import functools
 import io
-import logging
 import os
 import resource
 import signal
@@ -15,28 +13,17 @@ import tempfile
 import zipfile
 from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import h11
 import httpx
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
-from auditor.app import App
-from auditor.config.schema import Config, load_config
 from auditor.registry import workbook_reader
 from auditor.registry.workbook_reader import UPLOAD_LIMITS
-from auditor.web.app import build_server_config, create_app
 from probes.http.connection import BodyDecoder, HttpConnection
-from probes.http.dns import DnsResolver
 from probes.http.host_state import parse_retry_after
-from probes.links.domains import DNS_URL_PATTERN
 from probes.models.http import FetchError
 from storage.errors import OneLineError
-from tests.support.hostile_server.names import NameServer
 from tests.support.spreadsheets import write_ods, write_xlsx
 from tests.support.web_server import NOW
 
@@ -45,18 +32,15 @@ READER_MEMORY_BYTES = 1 << 30
 READER_SECONDS = 5
 EXPECTED_READER_SIGNALS = {signal.SIGABRT, signal.SIGXCPU, signal.SIGKILL}
 """Signals that end a reader of workbooks beyond its memory or time (`workbook_reader`)."""
-DNS_SECONDS = 0.05
-
 
 _resources = ExitStack()
-"""What the targets opened: an event loop, a database and a name server."""
+"""What the targets opened: an event loop."""
 
 
 def close_resources() -> None:
     """Close what the targets opened. They can be called again."""
     _resources.close()
-    for opened in (_get_loop, _record_errors, _start_name_server, _serve_pages):
-        opened.cache_clear()
+    _get_loop.cache_clear()
 
 
 @functools.cache
@@ -141,111 +125,12 @@ async def _decode_body(connection: HttpConnection) -> None:
     assert len(decoder.data) <= MAX_BODY_BYTES
 
 
-def fuzz_dns(data: bytes) -> None:
-    """Resolve a name with a name server that answers these bytes to every question."""
-    DNS_URL_PATTERN.fullmatch(data.decode("utf-8", "replace"))
-    server = _start_name_server()
-    server.zone["nour.example"] = data
-    for address in _run(_resolve(server)):
-        ip_address(address)
-
-
-@functools.cache
-def _start_name_server() -> NameServer:
-    server: NameServer = _run(NameServer({}).__aenter__())
-    _resources.callback(lambda: _run(server.__aexit__(None, None, None)))
-    return server
-
-
-async def _resolve(server: NameServer) -> list[str]:
-    resolver = DnsResolver([server.address], timeout=DNS_SECONDS)
-    try:
-        return await resolver.resolve("nour.example")
-    except FetchError:
-        return []
-    finally:
-        await resolver.close()
-
-
-# --- requests of clients
-
-
-@functools.cache
-def _serve_pages() -> uvicorn.Config:
-    """Return the configuration of a server with an empty database."""
-    folder = _resources.enter_context(tempfile.TemporaryDirectory())
-    settings = {"storage": {"folder": folder}}
-    app = _resources.enter_context(App.open(Config.model_validate(settings)))
-    config = build_server_config(create_app(app, lambda: NOW), app.config)
-    config.load()
-    return config
-
-
-class ErrorRecorder(logging.Handler):
-    """Keeps the logged errors."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line, unless uvicorn names an error of the client."""
-        if record.name == "uvicorn.error":
-            return
-        self.lines.append(self.format(record))
-
-
-@functools.cache
-def _record_errors() -> ErrorRecorder:
-    recorder = ErrorRecorder()
-    logging.getLogger().addHandler(recorder)
-    _resources.callback(logging.getLogger().removeHandler, recorder)
-    return recorder
-
-
-def fuzz_request(data: bytes) -> None:
-    """Send bytes as a request to the pages. No answer is a server error, and none is logged."""
-    recorder = _record_errors()
-    answer = _run(_send_request(data, _serve_pages()))
-    assert not answer.startswith(b"HTTP/1.1 5"), answer[:200]
-    assert not recorder.lines
-
-
-async def _send_request(data: bytes, config: uvicorn.Config) -> bytes:
-    state = ServerState()
-    connection = H11Protocol(config, state, {}, asyncio.get_running_loop())
-    transport = RecordingTransport(connection)
-    connection.connection_made(transport)
-    if data:
-        with suppress(h11.LocalProtocolError):  # uvicorn answers a malformed body twice
-            connection.data_received(data)
-    waiting_states = {h11.IDLE, h11.SEND_BODY}
-    while connection.conn.their_state not in waiting_states and state.tasks:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    transport.close()
-    await asyncio.sleep(0)
-    if state.tasks:
-        await asyncio.wait(state.tasks)
-    return bytes(transport.written)
-
-
 # --- files of operators and coordinators
 
 
 def assert_one_line(error: OneLineError) -> None:
     """Check that an error is one line."""
     assert "\n" not in str(error)
-
-
-def fuzz_config(data: bytes) -> None:
-    """Read a configuration. An error is one line."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "config.toml")
-        file.write_bytes(data)
-        try:
-            load_config(file, {})
-        except OneLineError as error:
-            assert_one_line(error)
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """Parsers as fuzz targets: functions of bytes that raise only for a bug.
 
 A target reads what a stranger sends: a page of a channel, a response of an API or of a registry, a
-link, a date, a robots.txt or a spreadsheet in CSV. Those of requests, responses and files are in
+link, a date, a robots.txt or a spreadsheet in CSV. Those of responses and files are in
 `service_targets`.
 """
 
@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 from auditor.checking.checker import create_probe
-from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
 from probes.channels.website import rdap
 from probes.http.host_state import parse_robots
@@ -205,10 +204,7 @@ TARGETS: dict[str, FuzzTarget] = {
     "csv": fuzz_csv,
     "xlsx": partial(service_targets.fuzz_workbook, "xlsx"),
     "ods": partial(service_targets.fuzz_workbook, "ods"),
-    "config": service_targets.fuzz_config,
-    "request": service_targets.fuzz_request,
     "response": service_targets.fuzz_response,
-    "dns": service_targets.fuzz_dns,
 }
 
 
@@ -220,11 +216,4 @@ def list_seeds(target: str) -> list[bytes]:
         recorded = [path.read_bytes() for path in sorted(FIXTURES.glob("data/registry/*.csv"))]
     if target in {"xlsx", "ods"}:
         recorded = service_targets.list_workbook_seeds(target)
-    if target == "config":
-        recorded = [find_packaged_config().read_bytes()]
-    return recorded + list_kept_inputs(target)
-
-
-def list_kept_inputs(target: str) -> list[bytes]:
-    """Return the inputs of a target that the repository keeps."""
-    return [path.read_bytes() for path in sorted((KEPT_INPUTS / target).glob("*"))]
+    return recorded + [path.read_bytes() for path in sorted((KEPT_INPUTS / target).glob("*"))]

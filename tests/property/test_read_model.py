@@ -88,7 +88,8 @@ def forget_read_model(store):
         connection.execute(update(GAP).values(is_visible=False, is_reportable=False))
 
 
-@pytest.mark.parametrize("number", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 2])
 def test_refreshed_read_model_equals_a_rebuilt_one(number):
     run_state_machine_as_test(
         seed(number)(type("SeededHistories", (ReadModelHistories,), {})),

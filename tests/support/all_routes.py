@@ -32,6 +32,8 @@ PATH_VALUES = {
     "day": ("2026-11-02",),
     "upload_name": (WAITING, UNREAD, "none"),
     "token": ("none",),
+    "key": ("none",),
+    "number": ("0",),
 }
 """Example values of each path parameter."""
 QUERIES = {
@@ -58,17 +60,13 @@ QUERIES = {
         )
     ),
     "{account_id:int}": ("run=2026-11-02",),
-    "{association:path}": (
-        *(f"saved_decision={kind}" for kind in ("confirm", "none_by_choice", "claim", "disown")),
-        *("saved_decision=moved", "saved_decision=waive", "saved_decision=withdraw"),
-        *("done=renewed", "done=revoked"),
-    ),
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
+    "calls": ("after=nour", "after=nobody"),
     "history": ("association=nour", "association=nobody"),
     "registry": ("imported=3-0-1",),
     "check": ("refusal=finished",),
 }
-"""Queries of a page beside its enumerated parameters, by the last part of the route."""
+"""Queries of a page in addition to its enumerated parameters, by the last part of the route."""
 SLOW_SUFFIXES = ("report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")
 """Routes that take seconds with all their queries; these tests are marked as slow."""
 
@@ -139,6 +137,8 @@ FORMS = {
         {"action": "messages", "id": "x0"},
     ),
     "undo": ({},),
+    "{key}": ({},),
+    "{number:int}": ({},),
     "decisions": (
         {"kind": "confirm"},
         {"kind": "confirm", "channel": "facebook"},
@@ -172,6 +172,7 @@ FORMS = {
         {"spreadsheet": b"PK"},
         {"spreadsheet": b"name\nNour\n"},
     ),
+    "entries": ({}, {"name": "Salma", "language": "fr"}),
     "{upload_name}": ({"action": "import"}, {"action": "import"}, {"action": "discard"}),
     "{association:path}": (
         {},

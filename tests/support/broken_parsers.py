@@ -62,12 +62,6 @@ def keep_memory(page: Page) -> int:
     return len(KEPT_MEMORY)
 
 
-def keep_memory_and_return_code(page: Page) -> object:
-    """Keep the memory, and return what cannot be pickled."""
-    keep_memory(page)
-    return lambda: None
-
-
 def doze(page: Page) -> None:
     """Wait without working, as on a machine that gives the process no time."""
     time.sleep(3600)

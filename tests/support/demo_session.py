@@ -17,10 +17,9 @@ from auditor.runs import run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "demo"
 EXPECTED_VALUES_PATH = FIXTURES / "expected.csv"
-EXPECTED_VALUES_WITH_KEYS_PATH = FIXTURES / "expected_30_runs_with_keys.csv"
-EXPECTED_VALUES_OF_30_RUNS_PATH = FIXTURES / "expected_30_runs.csv"
-LONG_RUN_COUNT = 30
-"""Number of runs in the two longer tables. Every scenario reaches its end in them."""
+"""The values after each of thirty runs. Every scenario reaches its end in them."""
+EXPECTED_VALUES_WITH_KEYS_PATH = FIXTURES / "expected_with_keys.csv"
+"""The values after each of the first fourteen with all API keys."""
 
 FIRST_RUN_AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 AFTER_RUN = timedelta(hours=8)

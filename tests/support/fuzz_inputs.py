@@ -1,31 +1,31 @@
 """Hypothesis strategies for broken, hostile and odd input to parsers."""
 
-import ast
-import dataclasses
-import inspect
 import json
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, timedelta
-from enum import Enum
-from functools import cache, partial
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
-import httpx
 from hypothesis import strategies as st
 
-from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
-from probes.channels.website.page_analysis import SiteAnalysis, analyze_site_page
-from probes.links import channel_registry, identify
-from probes.models import finding, probe
-from probes.models.finding import Identity, Reason
-from probes.models.http import FetchError, Hop, Page
-from probes.parsing import html
-from tests.support.api_responses import JSON
+from probes.links import channel_registry
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(10**18, 10**30)
+    | st.floats()
+    | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+"""Any JSON value, and some that JSON does not allow."""
+
 PAGES = Path(__file__).parents[1] / "fixtures" / "pages"
 RECORDED = [
     path.read_bytes() for path in sorted(PAGES.rglob("*")) if path.suffix not in {".toml", ""}
@@ -142,9 +142,9 @@ URLS = spliced(LINKED, ODD) | PLACES
 
 
 @st.composite
-def mutated(draw) -> bytes:
+def mutated(draw, bodies=RECORDED) -> bytes:
     """Draw a recorded page with parts cut, repeated or replaced."""
-    body = draw(one_of_many(RECORDED))
+    body = draw(one_of_many(bodies))
     for _ in range(draw(st.integers(0, 4))):
         at, to = sorted(draw(st.tuples(*[st.integers(0, len(body))] * 2)))
         put = draw(
@@ -196,158 +196,5 @@ BODIES = st.one_of(
         st.sampled_from(["cp1256", "utf-16"]),
     ),
 )
-TYPES = pieces(
-    "text/html text/html;charset= text/html;charset=idna text/xml;charset=rot13 text/plain "
-    "application/json ;"
-)
-HEADERS = st.fixed_dictionaries(
-    {"content-type": one_of_many(TYPES)},
-    optional={
-        "server": spliced(ODD, most=2),
-        "location": URLS,
-        "retry-after": st.sampled_from(["120", "-5", "9" * 30, *DATED]),
-        "proxy-status": spliced(("error=", "dns_error", "; rcode=", "NXDOMAIN"), ODD, most=5),
-        "x-robots-tag": spliced(ODD, SAID, most=2),
-    },
-)
-STATUS = st.sampled_from([200, 200, 200, 204, 301, 400, 401, 403, 404, 410, 429, 500, 503, 999])
-ANY_PAGE = st.builds(
-    Page,
-    PLACES | st.just("https://nour.example/"),
-    STATUS,
-    HEADERS,
-    BODIES,
-    st.just(NOW),
-    hops=st.lists(st.builds(Hop, PLACES, STATUS), max_size=2).map(tuple),
-    truncated=st.booleans(),
-    insecure=st.booleans(),
-)
 CHANNELS = sorted(channel_registry.list_channels())
 COLUMNS = st.none() | st.sampled_from(CHANNELS)
-IDENTITIES = st.builds(identify.identify_link, URLS | TEXTS, COLUMNS)
-HANDLES = pieces("nour @nour_ma 1234567 company/nour https://nour.example/a?b UC" + "x" * 22)
-ON = {
-    channel: [
-        identity for text in HANDLES if (identity := identify.identify_link(text, channel)).key
-    ]
-    for channel in CHANNELS
-}
-"""Accounts of each channel."""
-REFUSED = st.builds(
-    FetchError, st.sampled_from(Reason), status=st.none() | STATUS, url=st.none() | URLS
-)
-
-
-# --- the arguments of a parser
-
-CLOSED = {
-    **dict.fromkeys(("column", "channel"), st.sampled_from(CHANNELS)),
-    **dict.fromkeys(("language", "default"), st.sampled_from(sorted(LOCALE_BY_LANGUAGE))),
-    **dict.fromkeys(("node", "root"), JSON),
-}
-"""Arguments with these names have only these values."""
-NAMED = {
-    **CLOSED,
-    **dict.fromkeys(("url", "href", "base", "link", "typed"), URLS | TEXTS),
-    **dict.fromkeys(("markup", "html"), MARKUP),
-    "host": one_of_many(HOSTS) | URLS,
-    "facts": st.dictionaries(
-        one_of_many(pieces("https print language tls_error past_title")), TEXTS | st.booleans()
-    ),
-}
-"""Arguments whose name says more than their type."""
-NAMEABLE = {str, typing.Any, Mapping[str, finding.FactValue]}
-KINDS = {
-    str: TEXTS,
-    bytes: BODIES,
-    bool: st.booleans(),
-    int: st.integers(-(10**6), 10**12),
-    float: st.floats(),
-    datetime: st.just(NOW),
-    date: st.just(NOW.date()),
-    timedelta: st.just(timedelta(days=180)),
-    Page: ANY_PAGE,
-    html.Document: st.builds(
-        html.parse_html, MARKUP | mutated().map(partial(str, errors="replace")), PLACES
-    ),
-    SiteAnalysis: st.builds(analyze_site_page, ANY_PAGE),
-    Identity: IDENTITIES,
-    FetchError: REFUSED,
-    httpx.Headers: HEADERS.map(
-        lambda headers: httpx.Headers([(name, written(text)) for name, text in headers.items()])
-    ),
-    types.NoneType: st.none(),
-}
-
-
-class UnmakeableError(Exception):
-    """No strategy is known for the type of an argument."""
-
-
-def build_strategy(kind, name=""):
-    """Return a strategy for an argument of this type and name."""
-    origin, inner = typing.get_origin(kind) or kind, typing.get_args(kind)
-    by_name = {**NAMED, "value": JSON} if kind is typing.Any else NAMED
-    if name in by_name and kind in NAMEABLE:
-        return by_name[name]
-    if kind in KINDS:
-        return KINDS[kind]
-    if origin in {typing.Union, types.UnionType}:
-        return st.one_of([build_strategy(one, name) for one in inner])
-    if inner and isinstance(origin, type) and issubclass(origin, Iterable):
-        return build_collection_strategy(origin, inner, name)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return st.sampled_from(kind)
-    if dataclasses.is_dataclass(kind) and kind.__module__.startswith("probes."):
-        hints = typing.get_type_hints(kind, localns=vars(probe))
-        return st.builds(
-            kind,
-            **{
-                field.name: build_strategy(hints[field.name], field.name)
-                for field in dataclasses.fields(kind)
-            },
-        )
-    raise UnmakeableError(kind)
-
-
-def build_collection_strategy(kind, inner, name):
-    """Return a strategy for a collection."""
-    if issubclass(kind, Mapping):
-        return st.dictionaries(*[build_strategy(one) for one in inner], max_size=4)
-    if kind is tuple and inner[-1] is not ...:
-        return st.tuples(*[build_strategy(one) for one in inner])
-    into = tuple if kind is tuple else frozenset if issubclass(kind, AbstractSet) else list
-    return st.lists(build_strategy(inner[0], name), max_size=4).map(into)
-
-
-def arguments(function):
-    """Return a strategy for each argument of a function.
-
-    Arguments of one type, and texts with one name, share their value within a module. Raise
-    UnmakeableError for a type without strategy, and NameError for a type that cannot be resolved.
-    """
-    module = inspect.getmodule(function)
-    hints = typing.get_type_hints(function, localns={"Document": html.Document})
-    words = st.deferred(lambda: spliced(vocabulary(module), ODD, DATED))
-    strategies = {}
-    for parameter in inspect.signature(function).parameters.values():
-        name = parameter.name
-        if parameter.kind not in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}:
-            hint, strategy = hints[name], build_strategy(hints[name], name)
-            if hint is str and name not in CLOSED:
-                strategy |= words
-            strategies[name] = st.shared(strategy, key=name if hint is str else str(hint))
-    return strategies
-
-
-@cache
-def vocabulary(module: types.ModuleType) -> tuple[str, ...]:
-    """Return the string constants of a module. Its parsers look for these texts."""
-    tree = ast.walk(ast.parse(inspect.getsource(module)))
-    constants = {
-        node.value
-        for node in tree
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    own = LONE if module.__name__.startswith("probes.") else ()
-    return (*sorted(word for word in constants if 0 < len(word) < 40), *own)

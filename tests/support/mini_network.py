@@ -17,6 +17,7 @@ from auditor.checking import checker
 from auditor.config.schema import BackupSettings, ChannelSettings, Config, SurveySettings
 from auditor.core.errors import RunLockedError
 from auditor.rules.engine import AnyRule
+from auditor.runs.run import execute_run
 from probes.http.fetcher import FetchOptions
 from probes.models.finding import (
     Activity,
@@ -245,3 +246,18 @@ def register(app, *rows, now=START - timedelta(hours=1), names=()):
     app.store.registry.save_registry(
         [Association(name, name.title()) for name in names], list(rows), now
     )
+
+
+async def interrupt_run(app, now, checked_count, **options):
+    """Execute a run, and cancel it when so many of its accounts are checked."""
+    reached = asyncio.Event()
+
+    def on_progress(checked, _total):
+        if checked == checked_count:
+            reached.set()
+
+    task = asyncio.create_task(execute_run(app, now, on_progress=on_progress, **options))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from urllib.parse import unquote
@@ -21,6 +21,9 @@ from auditor.config.schema import load_config
 from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import get_gap_kind
 from auditor.presentation.notifications.digest import build_digest, collect_network_changes
+from auditor.presentation.reports.html import render_site_pages
+from auditor.presentation.reports.text import format_network_summary
+from storage.models.summaries import ChannelStatus
 from tests.support.web_server import logged_in_client
 
 TRANSLATOR = Translator("en")
@@ -30,8 +33,9 @@ TRANSLATOR = Translator("en")
 class NetworkOutput:
     """The figures of one output; None if the output does not contain them.
 
-    Coverage is by channel name, levels are by association, statuses by association and channel
-    name. `status_counts` counts associations by channel name and status, `kinds` by kind of gap.
+    Coverage is by channel name: how many of all associations have an account that works. Levels are
+    by association, statuses by association and channel name. `status_counts` counts associations by
+    channel name and status, `kinds` by kind of gap.
     Gaps are counted by association and title; the titles of closed gaps are good news.
     `change_counts` are the numbers of opened and closed gaps. A page lists the first 200 of each.
     """
@@ -61,15 +65,17 @@ def read_overview(app, now):
     }
     return NetworkOutput(
         coverage=dict(
-            format_coverage(channel.channel, channel.confirmed, channel.associations)
-            for channel in overview.coverage
+            format_coverage(figures.channel, figures.confirmed_count, figures.association_count)
+            for figures in overview.channels
         ),
         levels={
             association.association.id: TRANSLATOR.label("level", association.score.level)
             for association in associations
         },
         statuses=statuses,
-        status_counts=count_statuses(statuses),
+        status_counts=Counter(
+            (channel_name, status) for (_, channel_name), status in statuses.items()
+        ),
         kinds=count_kinds((gap.association, get_gap_kind(gap)) for gap in gaps),
         open_count=len(gaps),
         open=count_gaps(gaps),
@@ -84,11 +90,6 @@ def format_status(status):
     return TRANSLATOR.term("channel_status", status)
 
 
-def count_statuses(statuses):
-    """Count associations by channel name and status."""
-    return Counter((channel_name, status) for (_, channel_name), status in statuses.items())
-
-
 def count_kinds(pairs):
     """Count the associations of each kind of gap, from pairs of association and kind."""
     return Counter(str(kind) for _, kind in set(pairs))
@@ -100,35 +101,12 @@ def format_coverage(channel, confirmed, associations):
 
 
 def count_gaps(gaps, voice="coordinator"):
-    """Count gaps by association and title."""
+    """Count gaps, or rows of gaps, by association and title."""
+    rows = [gap if isinstance(gap, dict) else asdict(gap) for gap in gaps]
     return Counter(
-        (gap.association, TRANSLATOR.gap_title(gap.code, gap.channel, voice)) for gap in gaps
+        (row["association"], TRANSLATOR.gap_title(row["code"], row["channel"], voice))
+        for row in rows
     )
-
-
-def read_json_output(config):
-    """Return the JSON output of the commands."""
-    reports = list_json_items(config, "report", "--json")
-    changes = list_json_items(config, "export", "changes", "-", "--format", "json")
-    coverage = list_json_items(config, "export", "coverage", "-", "--format", "json")
-    associations = list_json_items(config, "export", "associations", "-", "--format", "json")
-    gaps = list_json_items(config, "gaps", "--json")
-    return NetworkOutput(
-        coverage=read_coverage_rows(coverage),
-        levels={row["association"]: TRANSLATOR.label("level", row["level"]) for row in reports},
-        statuses={
-            (row["association"], TRANSLATOR.channel_name(channel)): format_status(status)
-            for row in associations
-            for channel, status in row["channels"].items()
-        },
-        **read_gap_rows(gaps),
-        **read_changes(changes),
-    )
-
-
-def list_json_items(config, *arguments):
-    """Return the items of a command's JSON output."""
-    return json.loads(run_command(config, *arguments))["items"]
 
 
 def run_command(config, *arguments):
@@ -140,66 +118,43 @@ def run_command(config, *arguments):
     return output.buffer.getvalue().decode()
 
 
-def read_coverage_rows(rows):
-    """Return coverage by channel name from rows of the coverage export."""
-    return dict(
-        format_coverage(row["channel"], row["confirmed"], row["associations"]) for row in rows
+def read_exports(config, list_rows):
+    """Return the output of the exports of associations, gaps, changes and coverage."""
+    associations, gaps, changes = (
+        list_rows(config, kind) for kind in ("associations", "gaps", "changes")
     )
-
-
-def count_gap_rows(rows, voice="coordinator"):
-    """Count gaps by association and title from rows of a gap export."""
-    return Counter(
-        (row["association"], TRANSLATOR.gap_title(row["code"], row["channel"], voice))
-        for row in rows
-    )
-
-
-def read_gap_rows(rows):
-    """Return the open gaps, and the associations by kind of gap."""
-    return {
-        "open": count_gap_rows(rows),
-        "open_count": len(rows),
-        "kinds": count_kinds((row["association"], row["kind"]) for row in rows),
+    opened = count_gaps(row for row in changes if row["change"] == "opened")
+    closed = count_gaps((row for row in changes if row["change"] == "closed"), "fixed")
+    status_counts = {
+        (TRANSLATOR.channel_name(row["channel"]), format_status(status)): int(row[status])
+        for row, status in product(list_rows(config, "coverage"), ChannelStatus)
     }
-
-
-def read_changes(changes):
-    """Return the opened gaps, the closed gaps, and the numbers of both."""
-    opened = count_gap_rows(row for row in changes if row["change"] == "opened")
-    closed = count_gap_rows((row for row in changes if row["change"] == "closed"), "fixed")
-    change_counts = (opened.total(), closed.total())
-    return {"opened": opened, "closed": closed, "change_counts": change_counts}
-
-
-def read_csv_output(config):
-    """Return the output of the CSV exports."""
     return NetworkOutput(
-        coverage=read_coverage_rows(list_csv_rows(config, "coverage")),
-        **read_sheets(config, list_csv_rows),
-    )
-
-
-def read_xlsx_output(config):
-    """Return the output of the workbooks."""
-    return NetworkOutput(**read_sheets(config, list_xlsx_rows))
-
-
-def read_sheets(config, list_rows):
-    """Return the output of the exports of associations, gaps and changes."""
-    associations = list_rows(config, "associations")
-    return {
-        "levels": {
+        status_counts=+Counter(status_counts),
+        levels={
             row["association"]: TRANSLATOR.label("level", row["level"]) for row in associations
         },
-        "statuses": {
-            (row["association"], TRANSLATOR.channel_name(channel)): format_status(row[channel])
+        statuses={
+            (row["association"], TRANSLATOR.channel_name(channel)): format_status(
+                row.get("channels", row)[channel]
+            )
             for row in associations
             for channel in load_config(config).channels
         },
-        **read_gap_rows(list_rows(config, "gaps")),
-        **read_changes(list_rows(config, "changes")),
-    }
+        open=count_gaps(gaps),
+        open_count=len(gaps),
+        kinds=count_kinds((row["association"], row["kind"]) for row in gaps),
+        opened=opened,
+        closed=closed,
+        change_counts=(opened.total(), closed.total()),
+    )
+
+
+def list_json_rows(config, kind):
+    """Return the rows of a JSON export, or of the list of gaps."""
+    export = ("export", kind, "-", "--format", "json")
+    output = run_command(config, *(("gaps", "--json") if kind == "gaps" else export))
+    return json.loads(output)["items"]
 
 
 def list_csv_rows(config, kind):
@@ -221,12 +176,39 @@ def read_today(app, now):
     """Return the output of the Today page."""
     with logged_in_client(app, now) as client:
         page = get_page(client, "/en/")
+    return NetworkOutput(status_counts=count_cards(page))
+
+
+def read_site(app, now):
+    """Return the output of the static site."""
+    pages = dict(render_site_pages(build_network_overview(app.store, app.config, now), app.config))
+    return NetworkOutput(status_counts=count_cards(BeautifulSoup(pages["en/index.html"], "lxml")))
+
+
+def read_terminal_summary(app, now):
+    """Return the output of `auditor report`."""
+    overview = build_network_overview(app.store, app.config, now)
+    summary = format_network_summary(overview, app.config, "en")
+    rows = re.findall(r"^  (.+?)  +.* (\d+/\d+) ", summary, re.MULTILINE)
+    return NetworkOutput(coverage={name: part.replace("/", " of ") for name, part in rows})
+
+
+def count_cards(page):
+    """Return the counts on the cards of channels."""
     counts = Counter()
     for card in page.select("ul.channels > li"):
-        for link in card.select(".main a, .counts a"):
-            channel_name, status = card.h3.get_text(strip=True), link["href"].rpartition("=")[2]
-            counts[channel_name, format_status(status)] = read_number(link)
-    return NetworkOutput(status_counts=+counts)
+        name = card.h3.get_text(strip=True)
+        counts[name, "present"] = read_number(card.select_one(".main"))
+        counts.update(count_icons(name, card))
+    return +counts
+
+
+def count_icons(channel_name, element):
+    """Return the numbers beside the icons of statuses."""
+    return {
+        (channel_name, format_status(icon["class"][-1])): read_number(icon.parent)
+        for icon in element.select(".counts svg")
+    }
 
 
 def read_grid(app, now):
@@ -246,20 +228,24 @@ def read_grid(app, now):
     return NetworkOutput(statuses=statuses, kinds=+Counter(kinds))
 
 
+def get_gap_title(element):
+    """Return the title of a gap without its day: a domain that expired is one to renew."""
+    return re.sub(r"expired on \d+ \w+ \d+", "must be renewed", get_text(element))
+
+
 def read_association_pages(app, now):
     """Return the output of the pages of all associations."""
     levels, statuses, gaps = {}, {}, Counter()
     with logged_in_client(app, now) as client:
-        for association in (
-            association.id for association in app.store.registry.list_associations()
-        ):
+        for association in [row.id for row in app.store.registry.list_associations()]:
             page = get_page(client, f"/en/associations/{association}")
             for row in page.select(".channel-rows > li"):
                 status = row.select_one(".state").find(string=True, recursive=False)
                 statuses[association, row.h3.get_text(strip=True)] = status.strip()
             if level := page.find("summary", string="Level"):
                 levels[association] = level.parent.strong.get_text(strip=True)
-            gaps.update((association, get_text(heading)) for heading in page.select(".problems h3"))
+            titles = map(get_gap_title, page.select(".problems h3"))
+            gaps.update((association, title) for title in titles)
     return NetworkOutput(levels=levels, statuses=statuses, open=gaps, open_count=gaps.total())
 
 
@@ -269,7 +255,7 @@ def read_news(app, now):
     with logged_in_client(app, now) as client:
         changes = get_page(client, f"/en/changes?since={run_day}")
         gap_rows = iter_list_rows(client, "/en/gaps")
-        open_gaps = Counter((association, get_text(row.th)) for association, row in gap_rows)
+        open_gaps = Counter((association, get_gap_title(row.th)) for association, row in gap_rows)
         return NetworkOutput(
             open=open_gaps,
             open_count=open_gaps.total(),
@@ -283,13 +269,14 @@ def read_meeting_pack(app, now):
     """Return the output of the meeting pack."""
     with logged_in_client(app, now) as client:
         page = get_page(client, "/en/meeting")
-    kinds = Counter()
-    for link in page.select(".kinds a"):
-        kinds[link["href"].rpartition("=")[2]] = read_number(link)
-    return NetworkOutput(
-        coverage=dict(read_coverage_bar(row) for row in page.select("table.bars tbody tr")),
-        kinds=+kinds,
-    )
+    kinds = {link["href"].rpartition("=")[2]: read_number(link) for link in page.select(".kinds a")}
+    coverage, status_counts = {}, Counter()
+    for row in page.select("table.bars tbody tr"):
+        channel_name = get_text(row.th)  # removes badges from the row, too
+        row_text = " ".join(row.get_text(" ").split())
+        coverage[channel_name] = re.search(r"\d+ of \d+", row_text)[0]
+        status_counts.update(count_icons(channel_name, row))
+    return NetworkOutput(coverage=coverage, status_counts=status_counts, kinds=+Counter(kinds))
 
 
 def read_digest(app, now):
@@ -349,13 +336,6 @@ def iter_changes(client, run_day, caption):
 def get_association_id(row):
     """Return the id of the association that a row links to."""
     return unquote(row.a["href"].split("?")[0].rpartition("/")[2])
-
-
-def read_coverage_bar(row):
-    """Return the channel name and the coverage in a row of the meeting pack."""
-    channel_name = get_text(row.th)  # removes badges from the row, too
-    row_text = " ".join(row.get_text(" ").split())
-    return channel_name, re.search(r"\d+ of \d+", row_text)[0]
 
 
 def get_text(element):

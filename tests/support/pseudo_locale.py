@@ -7,9 +7,7 @@ Text that is hard-coded in a template or in Python has no brackets. Data is in `
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from copy import copy
 from dataclasses import replace
-from functools import cache
 from gettext import NullTranslations
 from importlib.resources import files
 from unittest import mock
@@ -44,70 +42,41 @@ def list_catalog_languages() -> list[str]:
     )
 
 
-class Messages(NullTranslations):
+class BracketingTranslations(NullTranslations):
     """Translations that put brackets around every message."""
 
     def gettext(self, message: str) -> str:
-        return wrapped(message)
+        return put_in_brackets(message)
 
     def ngettext(self, one: str, several: str, n: int) -> str:
-        return wrapped(one if n == 1 else several)
+        return put_in_brackets(one if n == 1 else several)
 
 
-def wrapped(text: str) -> str:
-    return f"{OPEN}{text}{CLOSE}"
+def put_in_brackets(text: str) -> str:
+    """Return a text with brackets around each line."""
+    return "\n".join(f"{OPEN}{line}{CLOSE}" for line in text.split("\n"))
 
 
-def within(value):
-    """Return a text, list or table with brackets around each text."""
+def bracket_english(value, is_english=False):
+    """Return texts by language, in tables and lists, with brackets around the English ones."""
     if isinstance(value, str):
-        return wrapped(value)
+        return put_in_brackets(value) if is_english else value
     if isinstance(value, list):
-        return [within(item) for item in value]
-    return {key: within(inner) for key, inner in value.items()}
-
-
-def english(table):
-    """Return a table of texts by language with brackets around the English texts."""
-    result = {}
-    for key, value in table.items():
-        if key == "en":
-            result[key] = within(value)
-        else:
-            result[key] = english(value) if isinstance(value, dict) else value
-    return result
+        return [bracket_english(item, is_english) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: bracket_english(inner, is_english or key == "en") for key, inner in value.items()
+        }
+    return value
 
 
 def pseudo_translations(language):
     """Return the translations of a language, with brackets around each English text."""
-    return Messages() if language == SOURCE_LANGUAGE else catalogs.load_translations(language)
-
-
-def pseudo_gap_catalogue():
-    """Return the gap catalogue, with brackets around each English text."""
-    real = load_gap_catalogue()
-    entries = {
-        code: replace(
-            entry, texts=english(entry.texts), steps_by_channel=english(entry.steps_by_channel)
-        )
-        for code, entry in real.definitions.items()
-    }
-    return replace(real, definitions=entries, labels=english(real.labels))
-
-
-def pseudo_gap_titles(code, voice):
-    """Return the titles of a gap, with brackets around each English text."""
-    return english(get_gap_titles(code, voice))
-
-
-def pseudo_message_texts(key):
-    """Return a text that is sent, with brackets around each line of the English text."""
-    texts = get_message_texts(key)
-    english_text = texts["en"]
-    if isinstance(english_text, str):
-        return {**texts, "en": wrapped_lines(english_text)}
-    forms = {category: wrapped_lines(form) for category, form in english_text.items()}
-    return {**texts, "en": forms}
+    return (
+        BracketingTranslations()
+        if language == SOURCE_LANGUAGE
+        else catalogs.load_translations(language)
+    )
 
 
 def pseudo_glossary_term(code, language):
@@ -115,7 +84,11 @@ def pseudo_glossary_term(code, language):
     real = get_glossary_term(code, language)
     if language != SOURCE_LANGUAGE:
         return real
-    return {**real, "term": wrapped(real["term"]), "definition": wrapped(real["definition"])}
+    return {
+        **real,
+        "term": put_in_brackets(real["term"]),
+        "definition": put_in_brackets(real["definition"]),
+    }
 
 
 def pseudo_glossary(language):
@@ -126,74 +99,58 @@ def pseudo_glossary(language):
     return tuple(
         (
             code,
-            wrapped(heading),
+            put_in_brackets(heading),
             tuple(pseudo_glossary_term(term["code"], language) for term in terms),
         )
         for code, heading, terms in groups
     )
 
 
-def wrapped_lines(text: str) -> str:
-    return "\n".join(map(wrapped, text.split("\n")))
-
-
 @contextlib.contextmanager
 def pseudo_locale() -> Iterator[None]:
     """Use brackets around all English texts during a `with` block."""
+    real, terms = load_gap_catalogue(), bracket_english(load_terms())
+    definitions = {
+        code: replace(
+            entry,
+            texts=bracket_english(entry.texts),
+            steps_by_channel=bracket_english(entry.steps_by_channel),
+        )
+        for code, entry in real.definitions.items()
+    }
+    catalogue = replace(real, definitions=definitions, labels=bracket_english(real.labels))
+    replaced = {
+        "load_translations": pseudo_translations,
+        "load_gap_catalogue": lambda: catalogue,
+        "load_terms": lambda: terms,
+        "get_gap_titles": lambda code, voice: bracket_english(get_gap_titles(code, voice)),
+        "get_message_texts": lambda key: bracket_english(get_message_texts(key)),
+        "get_glossary_term": pseudo_glossary_term,
+    }
     with (
-        mock.patch.object(translator, "load_translations", pseudo_translations),
-        mock.patch.object(translator, "load_gap_catalogue", cache(pseudo_gap_catalogue)),
-        mock.patch.object(translator, "load_terms", cache(lambda: english(load_terms()))),
-        mock.patch.object(translator, "get_gap_titles", pseudo_gap_titles),
-        mock.patch.object(translator, "get_message_texts", pseudo_message_texts),
-        mock.patch.object(translator, "get_glossary_term", pseudo_glossary_term),
+        mock.patch.multiple(translator, **replaced),
         mock.patch.object(dashboard, "load_glossary", pseudo_glossary),
     ):
         yield
 
 
-class Refusing(NullTranslations):
-    """A fallback that raises LookupError for a missing message."""
-
-    def gettext(self, message: str) -> str:
-        raise LookupError(message)
-
-    def ngettext(self, one: str, several: str, n: int) -> str:
-        raise LookupError(one)
-
-
-def refusing(language):
-    """Return the translations of a language. A missing message raises LookupError."""
-    real = catalogs.load_translations(language)
-    if language == SOURCE_LANGUAGE:
-        return real
-    messages = copy(real)
-    messages.add_fallback(Refusing())
-    return messages
-
-
-@contextlib.contextmanager
-def strict_locale() -> Iterator[None]:
-    """Raise LookupError for missing translations during a `with` block."""
-    with mock.patch.object(translator, "load_translations", refusing):
-        yield
-
-
-def outside(page: str, data: Iterable[str] = ()) -> list[str]:
+def find_unbracketed_texts(page: str, data: Iterable[str] = ()) -> list[str]:
     """Return the texts of a page outside of brackets, in order. `data` are allowed names."""
     known = sorted({*LANGUAGE_NAMES.values(), *data}, key=len, reverse=True)
-    reading = Reading()
+    reader = BracketReader()
     found = [
-        text for text in reading.of(html.fromstring(page)) if LETTER.search(_stripped(text, known))
+        text
+        for text in reader.iter_texts(html.fromstring(page))
+        if LETTER.search(_stripped(text, known))
     ]
-    assert reading.depth == 0, "a bracket is open at the end of the page"
+    assert reader.depth == 0, "a bracket is open at the end of the page"
     return found
 
 
-def outside_text(text: str, data: Iterable[str] = ()) -> list[str]:
+def find_unbracketed_lines(text: str, data: Iterable[str] = ()) -> list[str]:
     """Return the texts of terminal output outside of brackets. `data` are allowed names."""
     known = sorted(data, key=len, reverse=True)
-    found = (Reading().left(line) for line in text.splitlines())
+    found = (BracketReader().remove_bracketed(line) for line in text.splitlines())
     return [line for line in found if LETTER.search(_stripped(line, known))]
 
 
@@ -203,30 +160,26 @@ def _stripped(text: str, known: list[str]) -> str:
     return FORMATTED.sub("", ADDRESS.sub("", text))
 
 
-class Reading:
+class BracketReader:
     """Reads a page from start to end. `depth` is the number of open brackets."""
 
     def __init__(self) -> None:
         self.depth = 0
 
-    def of(self, element: html.HtmlElement) -> Iterator[str]:
+    def iter_texts(self, element: html.HtmlElement) -> Iterator[str]:
         """Yield the texts outside of brackets in an element and its descendants."""
-        if (
-            isinstance(element.tag, str)
-            and element.get("translate") != "no"
-            and element.tag not in UNSEEN
-        ):
-            yield from (
-                Reading().left(element.get(name)) for name in ATTRIBUTES if element.get(name)
-            )
-            if element.tag == "input" and element.get("type") in {"submit", "button", "reset"}:
-                yield Reading().left(element.get("value", ""))
-            yield self.left(element.text)
-            for inner in element:
-                yield from self.of(inner)
-                yield self.left(inner.tail)
+        is_comment = not isinstance(element.tag, str)
+        if is_comment or element.get("translate") == "no" or element.tag in UNSEEN:
+            return
+        is_button = element.get("type") in {"submit", "button", "reset"}
+        for name in (*ATTRIBUTES, "value") if is_button else ATTRIBUTES:
+            yield BracketReader().remove_bracketed(element.get(name))
+        yield self.remove_bracketed(element.text)
+        for inner in element:
+            yield from self.iter_texts(inner)
+            yield self.remove_bracketed(inner.tail)
 
-    def left(self, text: str | None) -> str:
+    def remove_bracketed(self, text: str | None) -> str:
         """Return a text without its parts in brackets."""
         outside_letters = []
         for letter in text or "":

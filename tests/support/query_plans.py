@@ -24,7 +24,7 @@ FLAG_SEARCH = re.compile(
 
 
 @contextmanager
-def plans(store):
+def record_query_plans(store):
     """Yield a list of the steps that SQLite plans for each executed query, each with its query."""
     steps = []
     engine = store._engine
@@ -43,7 +43,7 @@ def plans(store):
         event.remove(engine, "before_cursor_execute", explain)
 
 
-def whole(steps):
+def find_table_scans(steps):
     """Return the steps that read a whole table."""
     return [
         step

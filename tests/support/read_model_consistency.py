@@ -3,11 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
-from auditor.conclusions.network_view import (
-    build_network_overview,
-    compute_channel_figures,
-    iter_association_views,
-)
+from auditor.conclusions.network_view import build_network_overview, iter_association_views
 from auditor.conclusions.run_results import refresh_summaries
 from auditor.conclusions.summary import build_facets, build_summary, get_region_key
 from auditor.core.reference.gap_catalogue import get_gap_kind
@@ -92,7 +88,7 @@ def list_dashboard_differences(app, now):
     pairs = {
         "run": (dashboard["latest_run"], overview.run),
         "associations": (dashboard["association_count"], len(views)),
-        "channels": (list(dashboard["channels"]), compute_channel_figures(views, app.config)),
+        "channels": (dashboard["channels"], overview.channels),
         "calls": (dashboard["calls"]["broken_count"], len(broken)),
         "regions": (
             Counter(regions),

@@ -15,9 +15,10 @@ import pkgutil
 import re
 import signal
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from re import _compiler as compiler
 from re import _constants as kinds
 from re import _parser as grammar
 from typing import Any
@@ -52,8 +53,7 @@ class Attack:
 def build_attacks(source: str, flags: int, *, all_attacks: bool) -> list[Attack]:
     """Return the attacks on a pattern; `all_attacks` adds more samples and pairs of units."""
     found: dict[Attack, None] = {}
-    walker = _PatternWalker(found, max_samples=4 if all_attacks else 1)
-    whole = walker.walk(grammar.parse(source, flags), "")
+    whole = _walk(grammar.parse(source, flags), "", found, 4 if all_attacks else 1)
     found |= {Attack("", part): None for part in (whole, whole[:-1]) if part}
     if not all_attacks:
         step = 1 + len(found) // QUICK_ATTACKS
@@ -65,95 +65,61 @@ def build_attacks(source: str, flags: int, *, all_attacks: bool) -> list[Attack]
     return list(found)
 
 
-class _PatternWalker:
-    """Walks through a parsed pattern and collects an attack for each repeated part."""
-
-    def __init__(self, found: dict[Attack, None], max_samples: int) -> None:
-        self._found = found
-        self._max_samples = max_samples
-
-    def walk(self, tree: Iterable[tuple[Any, Any]], prefix: str) -> str:
-        """Collect the attacks of a sequence and return the prefix with a match of the sequence."""
-        for kind, value in tree:
-            if kind in REPEAT_KINDS:
-                for unit in self._sample_sequence(value[2])[: self._max_samples]:
-                    self._add_attacks(prefix, unit)
-                self.walk(value[2], prefix)
-                prefix += self._sample_sequence(value[2])[0] * value[0]
-            elif kind is kinds.SUBPATTERN:
-                prefix = self.walk(value[3], prefix)
-            elif kind is kinds.ATOMIC_GROUP:
-                prefix = self.walk(value, prefix)
-            elif kind is kinds.BRANCH:
-                ends = [self.walk(branch, prefix) for branch in value[1]]
-                prefix = ends[0]
-            elif kind in (kinds.ASSERT, kinds.ASSERT_NOT):
-                self.walk(value[1], prefix)
-            else:
-                prefix += self._sample_node(kind, value)[0]
-        return prefix
-
-    def _add_attacks(self, prefix: str, unit: str) -> None:
-        for start, repeated in ((prefix, unit), ("", prefix + unit), ("", prefix)):
-            if repeated:
-                self._found.setdefault(Attack(start, repeated))
-
-    def _sample_sequence(self, tree: Iterable[tuple[Any, Any]]) -> list[str]:
-        """Return some texts that a sequence matches, varying one node at a time."""
-        nodes = [self._sample_node(kind, value) for kind, value in tree]
-        texts = ["".join(samples[0] for samples in nodes)]
-        for index, samples in enumerate(nodes):
-            before = "".join(node[0] for node in nodes[:index])
-            after = "".join(node[0] for node in nodes[index + 1 :])
-            texts += [before + sample + after for sample in samples[1:]]
-        return list(dict.fromkeys(texts))[: max(2, self._max_samples)]
-
-    def _sample_node(self, kind: Any, value: Any) -> list[str]:
-        """Return some texts that a node matches, or an empty one if it has no width."""
-        if kind in (kinds.LITERAL, kinds.NOT_LITERAL, kinds.ANY, kinds.IN):
-            return _sample_characters(kind, value)
-        if kind in (kinds.SUBPATTERN, kinds.ATOMIC_GROUP):
-            return self._sample_sequence(value[3] if kind is kinds.SUBPATTERN else value)
-        if kind is kinds.BRANCH:
-            return [self._sample_sequence(branch)[0] for branch in value[1][:4]]
-        if kind in REPEAT_KINDS:
-            return [text * max(value[0], 1) for text in self._sample_sequence(value[2])]
-        return [""]
-
-
 REPEAT_KINDS = (kinds.MAX_REPEAT, kinds.MIN_REPEAT, kinds.POSSESSIVE_REPEAT)
-CATEGORY_PATTERNS = {
-    kinds.CATEGORY_DIGIT: r"\d",
-    kinds.CATEGORY_NOT_DIGIT: r"\D",
-    kinds.CATEGORY_SPACE: r"\s",
-    kinds.CATEGORY_NOT_SPACE: r"\S",
-    kinds.CATEGORY_WORD: r"\w",
-    kinds.CATEGORY_NOT_WORD: r"\W",
-}
 
 
-def _sample_characters(kind: Any, value: Any) -> list[str]:
-    """Return some characters that a node of one character matches."""
+def _walk(tree: Any, prefix: str, found: dict[Attack, None], max_samples: int) -> str:
+    """Collect an attack for each repeated part. Return the prefix with a match of the sequence."""
+    for kind, value in tree:
+        if kind in REPEAT_KINDS:
+            units = _sample_sequence(value[2], max_samples)
+            for unit in units[:max_samples]:
+                for start, repeated in ((prefix, unit), ("", prefix + unit), ("", prefix)):
+                    if repeated:
+                        found[Attack(start, repeated)] = None
+            _walk(value[2], prefix, found, max_samples)
+            prefix += units[0] * value[0]
+        elif kind in (kinds.SUBPATTERN, kinds.ATOMIC_GROUP):
+            inner = value[3] if kind is kinds.SUBPATTERN else value
+            prefix = _walk(inner, prefix, found, max_samples)
+        elif kind is kinds.BRANCH:
+            prefix, *_ = [_walk(branch, prefix, found, max_samples) for branch in value[1]]
+        elif kind in (kinds.ASSERT, kinds.ASSERT_NOT):
+            _walk(value[1], prefix, found, max_samples)
+        else:
+            prefix += _sample_node(kind, value, max_samples)[0]
+    return prefix
+
+
+def _sample_sequence(tree: Any, max_samples: int) -> list[str]:
+    """Return some texts that a sequence matches, varying one node at a time."""
+    nodes = [_sample_node(kind, value, max_samples) for kind, value in tree]
+    texts = ["".join(samples[0] for samples in nodes)]
+    for index, samples in enumerate(nodes):
+        before = "".join(node[0] for node in nodes[:index])
+        after = "".join(node[0] for node in nodes[index + 1 :])
+        texts += [before + sample + after for sample in samples[1:]]
+    return list(dict.fromkeys(texts))[: max(2, max_samples)]
+
+
+def _sample_node(kind: Any, value: Any, max_samples: int) -> list[str]:
+    """Return some texts that a node matches, or an empty one if it has no width."""
     if kind is kinds.LITERAL:
         return [chr(value)]
-    if kind is kinds.ANY:
-        return ["a", " "]
-    if kind is kinds.NOT_LITERAL:
-        return [letter for letter in CLASS_SAMPLES if ord(letter) != value][:2]
-    found = [letter for letter in CLASS_SAMPLES if _is_in_class(value, letter)]
-    found += [chr(member) for kind, member in value if kind is kinds.LITERAL]
-    found += [chr(member[0]) for kind, member in value if kind is kinds.RANGE]
-    return found[:3] or [" "]
-
-
-def _is_in_class(members: list[tuple[Any, Any]], letter: str) -> bool:
-    is_negated = any(kind is kinds.NEGATE for kind, _ in members)
-    return is_negated != any(
-        (kind is kinds.LITERAL and ord(letter) == value)
-        or (kind is kinds.RANGE and value[0] <= ord(letter) <= value[1])
-        or (kind is kinds.CATEGORY and re.match(CATEGORY_PATTERNS[value], letter) is not None)
-        for kind, value in members
-    )
+    if kind in (kinds.NOT_LITERAL, kinds.ANY, kinds.IN):
+        parsed = grammar.SubPattern(grammar.State(), [(kind, value)])
+        node = compiler.compile(parsed, re.UNICODE)
+        members = value if kind is kinds.IN else ()
+        letters = [chr(member) for kind, member in members if kind is kinds.LITERAL]
+        letters += [chr(member[0]) for kind, member in members if kind is kinds.RANGE]
+        return [one for one in [*CLASS_SAMPLES, *letters] if node.match(one)][:3] or [" "]
+    if kind in (kinds.SUBPATTERN, kinds.ATOMIC_GROUP):
+        return _sample_sequence(value[3] if kind is kinds.SUBPATTERN else value, max_samples)
+    if kind is kinds.BRANCH:
+        return [_sample_sequence(branch, max_samples)[0] for branch in value[1][:4]]
+    if kind in REPEAT_KINDS:
+        return [text * max(value[0], 1) for text in _sample_sequence(value[2], max_samples)]
+    return [""]
 
 
 # --- Measuring ------------------------------------------------------------------------------------
@@ -179,40 +145,33 @@ def is_superlinear(pattern: re.Pattern[Any], method: str, attack: Attack) -> boo
 
     Uses a signal, so only the main thread can call it.
     """
-    short = _measure(pattern, method, attack, SHORT_CHARS)
+    measure = partial(
+        _measure, getattr(pattern, method), isinstance(pattern.pattern, bytes), attack
+    )
+    short = measure(SHORT_CHARS)
     if short < FAST_SECONDS or short >= TIMEOUT_SECONDS:
         return short >= TIMEOUT_SECONDS
-    limit = min(TIMEOUT_SECONDS, 0.8 * MAX_GROWTH**2 * short)
-    if _measure(pattern, method, attack, LONG_CHARS) < limit:
+    if measure(LONG_CHARS) < min(TIMEOUT_SECONDS, 0.8 * MAX_GROWTH**2 * short):
         return False
-    return all(_grows_too_fast(pattern, method, attack) for _ in range(2))
+    for _ in range(2):
+        before = min(measure(LONG_CHARS) for _ in range(2))
+        after = min(measure(LONG_CHARS << DOUBLINGS) for _ in range(2))
+        if after < min(TIMEOUT_SECONDS, MAX_GROWTH**DOUBLINGS * before):
+            return False
+    return True
 
 
-def _grows_too_fast(pattern: re.Pattern[Any], method: str, attack: Attack) -> bool:
-    before = _measure_fastest(pattern, method, attack, LONG_CHARS)
-    after = _measure_fastest(pattern, method, attack, LONG_CHARS << DOUBLINGS)
-    return after >= min(TIMEOUT_SECONDS, MAX_GROWTH**DOUBLINGS * before)
-
-
-def _measure_fastest(pattern: re.Pattern[Any], method: str, attack: Attack, length: int) -> float:
-    first = _measure(pattern, method, attack, length)
-    if first >= TIMEOUT_SECONDS:
-        return first
-    return min(first, _measure(pattern, method, attack, length))
-
-
-def _measure(pattern: re.Pattern[Any], method: str, attack: Attack, length: int) -> float:
+def _measure(search: Any, is_bytes: bool, attack: Attack, length: int) -> float:
     """Return the CPU seconds of one search, `TIMEOUT_SECONDS` at most."""
     text: Any = attack.build_text(length)
-    if isinstance(pattern.pattern, bytes):
+    if is_bytes:
         text = text.encode("latin-1", "replace")
-    search = getattr(pattern, method)
     previous_handler = signal.signal(signal.SIGVTALRM, _raise_timeout)
     signal.setitimer(signal.ITIMER_VIRTUAL, TIMEOUT_SECONDS)
     try:
         started_at = time.thread_time()
         found = search(text)
-        if method == "finditer":
+        if search.__name__ == "finditer":
             for _ in found:
                 pass
         return min(TIMEOUT_SECONDS, time.thread_time() - started_at)
@@ -244,69 +203,57 @@ def find_pattern_uses(package: Any) -> list[PatternUse]:
     prefix = f"{package.__name__}."
     names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix)]
     modules = [importlib.import_module(name) for name in names]
-    patterns: dict[int, re.Pattern[Any]] = {}
-    pattern_names: dict[int, str] = {}
+    found: dict[int, PatternUse] = {}
     for module in modules:
         for name, value in vars(module).items():
-            for found in _iter_patterns(value):
-                pattern_names.setdefault(id(found), f"{module.__name__}.{name}")
-                patterns.setdefault(id(found), found)
-    methods: dict[int, set[str]] = defaultdict(set)
+            for pattern in _iter_patterns(value):
+                use = PatternUse(f"{module.__name__}.{name}", pattern, frozenset())
+                found.setdefault(id(pattern), use)
     uses = []
     for module in modules:
-        uses += _iter_inline_patterns(module)
-        for owner, method in _iter_method_uses(module):
-            methods[id(owner)].add(method)
-    for key, pattern in patterns.items():
-        name = pattern_names[key]
-        uses.append(PatternUse(name, pattern, frozenset(methods.get(key) or {"search"})))
-    unique = {(use.pattern.pattern, use.pattern.flags, use.methods): use for use in uses}
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Attribute) and node.attr in METHOD_KINDS:
+                owner = _resolve(module, node.value)
+                if isinstance(owner, re.Pattern):
+                    found[id(owner)].methods |= {METHOD_KINDS[node.attr]}
+            if isinstance(node, ast.Call):
+                uses += _list_inline_patterns(module, node)
+    for use in found.values():
+        use.methods = use.methods or frozenset({"search"})
+    unique = {
+        (use.pattern.pattern, use.pattern.flags, use.methods): use
+        for use in (*uses, *found.values())
+    }
     return list(unique.values())
 
 
-def _iter_patterns(value: Any, depth: int = 0) -> Iterator[Any]:
+def _iter_patterns(value: Any) -> Iterator[Any]:
     """Yield the patterns in the value of a module variable, also those in tables."""
     if isinstance(value, re.Pattern):
         yield value
-    elif isinstance(value, dict) and depth < 4:
-        for item in value.values():
-            yield from _iter_patterns(item, depth + 1)
-    elif isinstance(value, (tuple, list, set, frozenset)) and depth < 4:
-        for item in value:
-            yield from _iter_patterns(item, depth + 1)
+    elif isinstance(value, (dict, tuple, list, set, frozenset)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _iter_patterns(item)
 
 
-def _iter_method_uses(module: Any) -> Iterator[tuple[Any, str]]:
-    """Yield each variable of a module of which a pattern method is used, with the method."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if not isinstance(node, ast.Attribute) or node.attr not in METHOD_KINDS:
-            continue
-        owner: Any = None
-        if isinstance(node.value, ast.Name):
-            owner = vars(module).get(node.value.id)
-        elif isinstance(node.value, ast.Attribute) and isinstance(node.value.value, ast.Name):
-            owner = getattr(vars(module).get(node.value.value.id), node.value.attr, None)
-        if isinstance(owner, re.Pattern):
-            yield owner, METHOD_KINDS[node.attr]
+def _resolve(module: Any, node: ast.expr) -> Any:
+    """Return the value of a literal, a variable or an attribute of a module, or None."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Name):
+        return vars(module).get(node.id)
+    if isinstance(node, ast.Attribute):
+        return getattr(_resolve(module, node.value), node.attr, None)
+    return None
 
 
-def _iter_inline_patterns(module: Any) -> Iterator[PatternUse]:
-    """Yield the patterns in calls such as `re.search("...", text)`."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        is_re = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
-        source = _find_source(module, node.args[0]) if is_re and node.args else None
-        if source is not None and node.func.attr in METHOD_KINDS:
-            flags = re.IGNORECASE if "IGNORECASE" in ast.unparse(node) else 0
-            name = f"{module.__name__}, line {node.lineno}"
-            methods = frozenset({METHOD_KINDS[node.func.attr]})
-            yield PatternUse(name, re.compile(source, flags), methods)
-
-
-def _find_source(module: Any, argument: ast.expr) -> Any:
-    """Return the pattern that is passed to `re`, if it is a literal or a module constant."""
-    if isinstance(argument, ast.Name):
-        found = vars(module).get(argument.id)
-        return found if isinstance(found, str) else None
-    return argument.value if isinstance(argument, ast.Constant) else None
+def _list_inline_patterns(module: Any, call: ast.Call) -> list[PatternUse]:
+    """Return the pattern of a call such as `re.search("...", text)`."""
+    if not isinstance(call.func, ast.Attribute) or _resolve(module, call.func.value) is not re:
+        return []
+    source = _resolve(module, call.args[0])
+    if call.func.attr not in METHOD_KINDS or not isinstance(source, str | bytes):
+        return []
+    flags = re.IGNORECASE if "IGNORECASE" in ast.unparse(call) else 0
+    name, method = f"{module.__name__}, line {call.lineno}", METHOD_KINDS[call.func.attr]
+    return [PatternUse(name, re.compile(source, flags), frozenset({method}))]

@@ -1,8 +1,17 @@
-"""Writes spreadsheets as other programs do."""
+"""Writes spreadsheets as other programs do, and reads them as updates of a registry."""
 
 import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
 
 from xlsxwriter import Workbook
+
+from auditor.registry.changes import build_import_preview
+from auditor.registry.existing_entries import ExistingEntries
+from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
+from storage.store import Store
+
+IMPORTED_AT = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 NAMESPACES = " ".join(
     f'xmlns:{prefix}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
@@ -135,3 +144,18 @@ def build_damaged_workbooks(folder):
         "picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
         "ZIP file without parts": b"PK\x05\x06" + bytes(18),
     }
+
+
+def read_again(store: Store, path: Path) -> ImportResult:
+    """Return a spreadsheet, read as an update of the registry."""
+    existing = ExistingEntries.from_registry(
+        store.registry.list_association_entries(), store.registry.list_accounts()
+    )
+    return parse_registry_spreadsheet(path, "ar", existing)
+
+
+def list_changes(store: Store, path: Path) -> list[tuple[str, str, str | None, str | None]]:
+    """Return what the import of a spreadsheet would change: where, the old and the new value."""
+    lines = build_import_preview(store, read_again(store, path), IMPORTED_AT).lines
+    entries = [line.entry for line in lines]
+    return [(entry.association, entry.field, entry.before, entry.after) for entry in entries]

@@ -19,9 +19,8 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from probes.classify import interstitials, page_model
 from probes.models.http import Page
@@ -60,11 +59,9 @@ INVENTED_URL = "https://annour.example/"
 WEIGHTS_PATH = Path(page_model.__file__).with_name(page_model.WEIGHTS_FILE)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedPage:
+class RecordedPage(NamedTuple):
     """A page of a corpus: where it is from, what a person says of it, and its features."""
 
-    case: str
     source: str
     kind: str
     features: frozenset[str]
@@ -92,7 +89,12 @@ def _iter_pages(folder: Path) -> Iterator[RecordedPage]:
             if kind and case["kind"] not in NETWORK_KINDS:
                 source = case.get("service") or case.get("source") or case["id"]
                 source = source.partition(" ")[0] if source.startswith("github:") else source
-                yield RecordedPage(case["id"], source, kind, _read_features(folder, case))
+                exchanges = [e for e in case["exchanges"] if e.get("body_file") or e.get("body")]
+                last, name = exchanges[-1], exchanges[-1].get("body_file")
+                body = (folder / name).read_bytes() if name else last["body"].encode()
+                headers = {name.lower(): text for name, text in last.get("headers", {}).items()}
+                page = Page(case["link"], last["status"], headers, body)
+                yield RecordedPage(source, kind, _extract_features(page))
 
 
 def _iter_invented_pages() -> Iterator[RecordedPage]:
@@ -100,6 +102,27 @@ def _iter_invented_pages() -> Iterator[RecordedPage]:
 
     Recorded pages are rarely so short. Each is its own source.
     """
+    honest = [
+        *test_self_statements.ONE_SCREEN.values(),
+        *test_self_statements.OWNERS.values(),
+        *test_self_statements.OPEN.values(),
+        *test_same_words.PAGES.values(),
+        *(
+            test_notice_patterns.notice("Annour", f"<p>{text}</p>")
+            for text in test_notice_patterns.SHORT.values()
+        ),
+    ]
+    replaced = [
+        *((reason, body) for reason, body, _ in test_notice_patterns.ABSENT.values()),
+        *test_self_statements.STATED.values(),
+        *test_same_words.REPLACED.values(),
+        *(("parked", body) for body in test_self_statements.REGISTRARS.values()),
+        *(
+            (reason, test_classifier.notice(title, body))
+            for reason, title, body in test_classifier.NOTICES
+        ),
+    ]
+    kinds = frozenset(KINDS_BY_VERDICT.values())
     pages = [
         *((page_model.PRESENT, url, body) for url, body in test_false_positives.PRESENT.values()),
         *(
@@ -107,53 +130,13 @@ def _iter_invented_pages() -> Iterator[RecordedPage]:
             for url, title, text in test_notice_patterns.HONEST.values()
             for menu in (test_notice_patterns.MENU, "")
         ),
-        *((page_model.PRESENT, INVENTED_URL, body) for body in _list_honest_bodies()),
-        *((reason, INVENTED_URL, body) for reason, body in _list_replaced_pages()),
+        *((page_model.PRESENT, INVENTED_URL, body) for body in honest),
+        *((reason, INVENTED_URL, body) for reason, body in replaced if str(reason) in kinds),
     ]
     for number, (kind, url, body) in enumerate(pages):
-        page = Page(url, 200, {"content-type": "text/html"}, _encode(body))
-        name = f"invented {number}"
-        yield RecordedPage(name, name, str(kind), _extract_features(page))
-
-
-def _encode(body: str | bytes) -> bytes:
-    return body if isinstance(body, bytes) else body.encode()
-
-
-def _list_honest_bodies() -> list[str]:
-    short_texts = test_notice_patterns.SHORT.values()
-    return [
-        *test_self_statements.ONE_SCREEN.values(),
-        *test_self_statements.OWNERS.values(),
-        *test_self_statements.OPEN.values(),
-        *test_same_words.PAGES.values(),
-        *(test_notice_patterns.notice("Annour", f"<p>{text}</p>") for text in short_texts),
-    ]
-
-
-def _list_replaced_pages() -> list[tuple[str, str]]:
-    """Return the invented pages that replace a site, with the reason of each."""
-    pages = [(reason, body) for reason, body, _ in test_notice_patterns.ABSENT.values()]
-    pages += test_self_statements.STATED.values()
-    pages += test_same_words.REPLACED.values()
-    pages += [("parked", body) for body in test_self_statements.REGISTRARS.values()]
-    pages += [
-        (reason, test_classifier.notice(title, body))
-        for reason, title, body in test_classifier.NOTICES
-    ]
-    kinds = frozenset(KINDS_BY_VERDICT.values())
-    return [(str(reason), body) for reason, body in pages if str(reason) in kinds]
-
-
-def _read_features(folder: Path, case: dict[str, Any]) -> frozenset[str]:
-    exchange = next(item for item in reversed(case["exchanges"]) if _has_body(item))
-    body = (
-        (folder / exchange["body_file"]).read_bytes()
-        if exchange.get("body_file")
-        else exchange["body"].encode()
-    )
-    headers = {name.lower(): value for name, value in exchange.get("headers", {}).items()}
-    return _extract_features(Page(case["link"], exchange["status"], headers, body))
+        encoded = body if isinstance(body, bytes) else body.encode()
+        page = Page(url, 200, {"content-type": "text/html"}, encoded)
+        yield RecordedPage(f"invented {number}", str(kind), _extract_features(page))
 
 
 def _extract_features(page: Page) -> frozenset[str]:
@@ -161,10 +144,6 @@ def _extract_features(page: Page) -> frozenset[str]:
     return page_model.extract_features(
         document, has_password_field=interstitials.has_password_field(page)
     )
-
-
-def _has_body(exchange: dict[str, Any]) -> bool:
-    return bool(exchange.get("body_file") or exchange.get("body"))
 
 
 def _fit(pages: list[RecordedPage]) -> tuple[Any, Any]:
@@ -180,7 +159,7 @@ def _fit(pages: list[RecordedPage]) -> tuple[Any, Any]:
         vectorizer = DictVectorizer()
         matrix = vectorizer.fit_transform(rows)
         names = vectorizer.get_feature_names_out()
-        values = [_read_value(name) for name in names]
+        values = [STATEMENT_VALUE if name.startswith("says:") else 1.0 for name in names]
         matrix = matrix.multiply(values).tocsr()
         model = LogisticRegression(C=INVERSE_PENALTY, max_iter=1_000).fit(matrix, kinds)
         model.coef_ *= values  # the page model gives each feature the value 1
@@ -191,25 +170,18 @@ def _fit(pages: list[RecordedPage]) -> tuple[Any, Any]:
     return vectorizer, model
 
 
-def _read_value(feature: str) -> float:
-    return STATEMENT_VALUE if feature.startswith("says:") else 1.0
-
-
 def write_weights(pages: list[RecordedPage], path: Path) -> None:
     """Train on all pages and write the weights, features in alphabetical order."""
     vectorizer, model = _fit(pages)
-    names = vectorizer.get_feature_names_out()
+    columns = zip(vectorizer.get_feature_names_out(), model.coef_.T, strict=True)
+    rows = [(page_model.BIAS_FEATURE, model.intercept_), *sorted(columns, key=lambda c: c[0])]
     lines = ["\t".join(("feature", *model.classes_))]
-    lines.append(_format_line(page_model.BIAS_FEATURE, model.intercept_))
-    columns = zip(names, model.coef_.T, strict=True)
-    lines += [_format_line(name, weights) for name, weights in sorted(columns, key=lambda c: c[0])]
+    for name, weights in rows:
+        values = (f"{weight:.2f}".removesuffix(".00") for weight in weights)
+        lines.append(
+            "\t".join((name, *("" if value in ("0", "-0") else value for value in values)))
+        )
     path.write_text("\n".join(lines) + "\n", "utf-8")
-    sys.stderr.write(f"{len(lines) - 2} features written to {path.name}\n")
-
-
-def _format_line(name: str, weights: Any) -> str:
-    values = (f"{weight:.2f}".removesuffix(".00") for weight in weights)
-    return "\t".join((name, *("" if value in ("0", "-0") else value for value in values)))
 
 
 def _evaluate(pages: list[RecordedPage]) -> None:

@@ -1,4 +1,4 @@
-"""Serves the web application on a real loopback socket, and provides HTTP clients for it."""
+"""Clients of the web application in this process, and a server of it on a real loopback socket."""
 
 import asyncio
 import contextlib
@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import httpx
 import uvicorn
+from anyio.from_thread import start_blocking_portal
 
+from auditor.app import App
 from auditor.cli.serve import format_server_url, open_web_socket
-from auditor.config.schema import WebSettings
+from auditor.config.schema import Config, WebSettings
 from auditor.web import users
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import build_server_config, create_app
@@ -19,10 +21,8 @@ from storage.tables.users import User
 SESSION_START = datetime(2100, 1, 1, tzinfo=UTC)
 """Sessions of tests start in the future, so no session expires or is refreshed at a test's time."""
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-
-
-SSL_CONTEXT = httpx.create_ssl_context()
-"""Created once, because reading the certificates for each client is slow."""
+PUBLIC = "https://reports.example.org"
+"""The public address of the auditors that `open_app` opens."""
 
 
 class StoppableServer(uvicorn.Server):
@@ -96,7 +96,7 @@ def create_session(store, name="Amina", role=Role.ADMIN, regions=()):
 
 @contextlib.contextmanager
 def logged_in_client(app, now=NOW, cluster=None, **user):
-    """Yield a client of the served application with a session, and without redirects.
+    """Yield a client of the application with a session. It does not follow redirects.
 
     The user is the administrator Amina, or another `name`, `role` and `regions`.
     """
@@ -105,18 +105,65 @@ def logged_in_client(app, now=NOW, cluster=None, **user):
         yield client
 
 
+class InProcessTransport(httpx.BaseTransport):
+    """Sends requests to an application in the event loop of another thread, without a socket."""
+
+    def __init__(self, web, portal):
+        self._application = httpx.ASGITransport(
+            web, raise_app_exceptions=False, client=("127.0.0.1", 50000)
+        )
+        self._portal = portal
+
+    def handle_request(self, request):
+        return self._portal.call(self._answer, request)
+
+    async def _answer(self, request):
+        request.stream = httpx.ByteStream(request.read())
+        answer = await self._application.handle_async_request(request)
+        body = b"".join([part async for part in answer.stream])
+        return httpx.Response(
+            answer.status_code, headers=answer.headers.raw, stream=httpx.ByteStream(body)
+        )
+
+
 @contextlib.contextmanager
-def anonymous_client(app, now=NOW, cluster=None):
-    """Yield a client of the served application without a session."""
+def anonymous_client(app, now=NOW, cluster=None, login_link=None, run_starter=None):
+    """Yield a client of the application without a session, in this process."""
+    clock = now if callable(now) else lambda: now
+    web = create_app(app, clock, None, login_link, run_starter, cluster=cluster)
     with (
-        serve_app(app, now, cluster=cluster) as url,
-        httpx.Client(base_url=url, trust_env=False, timeout=30, verify=SSL_CONTEXT) as client,
+        start_blocking_portal() as portal,
+        httpx.Client(
+            transport=InProcessTransport(web, portal), base_url="http://127.0.0.1:8321"
+        ) as client,
     ):
         yield client
 
 
-def get_text(client, path):
-    """Return the text of a page without the marks of isolated texts."""
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    return response.text.replace("<bdi>", "").replace("</bdi>", "")
+@contextlib.contextmanager
+def open_app(folder, associations=(), accounts=(), **settings):
+    """Yield an auditor before its first run. `settings` are added to those of the web address."""
+    tables = {"storage": {"folder": folder}, "web": {"public_url": PUBLIC}, **settings}
+    with App.open(Config.model_validate(tables)) as app:
+        app.store.registry.save_registry(associations, accounts, NOW)
+        yield app
+
+
+def read_page(response, *parts, status=200):
+    """Return the text of a response without the marks of isolated texts.
+
+    Fail unless it has this status and contains these parts.
+    """
+    text = response.text.replace("<bdi>", "").replace("</bdi>", "")
+    assert (response.status_code, find_missing(text, *parts)) == (status, []), text
+    return text
+
+
+def get_text(client, path, *parts):
+    """Return the text of a page, as `read_page` does."""
+    return read_page(client.get(path), *parts)
+
+
+def find_missing(text, *parts):
+    """Return the parts that a text does not contain."""
+    return [part for part in parts if part not in text]

@@ -12,6 +12,8 @@ from probes.http.fetcher import Fetcher, FetchOptions
 from probes.models.http import PageRequest
 from tests.support.hostile_server.server import Hostile, answer
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 25, 3, tzinfo=UTC)
 OPTIONS = FetchOptions(allow_networks=("127.0.0.0/8",), host_delay=0, max_retries=0)
 
@@ -57,15 +59,10 @@ async def test_cancelled_fetch_closes_its_connection(monkeypatch, earlier_reques
                 was_cancelled = await cancel_at_wait(
                     wait_number, fetcher.get(PageRequest(web.url(path), is_registered_link=True))
                 )
-                idle_ids = {id(stream) for stream in list_idle_connections(fetcher)}
+                idle_ids = {id(stream) for stream in fetcher._pool._idle_connections.values()}
                 assert all(
                     id(connection) in idle_ids or connection.is_closed for connection in connections
                 )
             if not was_cancelled:
                 break
     assert wait_number >= 1
-
-
-def list_idle_connections(fetcher):
-    """Return the connections that are kept for the next request."""
-    return fetcher._pool._idle_connections.values()

@@ -30,8 +30,8 @@ def page(number, port):
 @pytest.fixture
 def app(tmp_path, monkeypatch):
     small = opened(tmp_path, configured().model_copy(update={"fetch": FETCH}))
-    monkeypatch.setattr(small, "create_fetcher", lambda now, *_: Fetcher(FETCH, now), raising=False)
-    monkeypatch.setattr(small, "create_parser_pool", lambda: ParserPool(1), raising=False)
+    monkeypatch.setattr(small, "create_fetcher", lambda now, *_: Fetcher(FETCH, now))
+    monkeypatch.setattr(small, "create_parser_pool", lambda: ParserPool(1))
     yield small
     small.store.close()
 

@@ -1,254 +1,337 @@
-"""Runs with an API key: requests, costs, budgets and re-evaluation."""
+"""Runs with API keys: requests, costs, budgets, and no stored key, figure or response.
 
+Every figure that the fake APIs serve is a number that occurs nowhere else. All files are searched
+for these numbers, byte by byte.
+"""
+
+import gzip
 import json
-from datetime import timedelta
+import re
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor.checking import checker
-from auditor.checking.checker import check_links
 from auditor.conclusions import reevaluate
-from auditor.config.schema import ChannelSettings, load_config
-from auditor.core.errors import ConfigError
-from auditor.runs import diagnostics, run
-from probes.links import channel_registry, identify
+from auditor.config.schema import load_config
+from auditor.runs.pipeline import run_audit_pipeline, run_maintenance
+from auditor.runs.run import execute_run
+from probes.links import identify
+from probes.models.finding import Reason
 from probes.models.http import Page
-from storage.conclusions import Conclusions
-from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, AuditRunState
-from tests.support.mini_network import START, configured, night_of, opened
+from storage.models.audit import AccountRow, AccountState, Association, AuditRunState
+from storage.store import Store
+from tests.support.mini_network import opened
+from tests.support.output_formats import run_command
 
-OURS = "UCAnnour0000000000000001"
-OTHER = "UCSalam00000000000000002"
-NEWEST = START - timedelta(days=5)
+NIGHTS = 3
+FIRST_NIGHT = datetime.combine(datetime.now(UTC), time(0, 30), UTC) - timedelta(days=NIGHTS - 1)
+OURS, OTHER = "UCAnnour0000000000000001", "UCSalam00000000000000002"
+NAMES = "Association Tafsoutine pour la lecture", "جمعية تافسوتين للقراءة"
+X_NAME = "Radio Soleil du Sud"
+YOUTUBE_LINKS = (f"https://www.youtube.com/channel/{OURS}", "https://www.youtube.com/@salam")
+ALL_LINKS = (YOUTUBE_LINKS[0], "https://x.com/radiosoleil", "https://www.facebook.com/annour")
+CONFIG = """
+[storage]
+folder = "data"
+[backup]
+folder = "backups"
+max_count = 99
+[fetch]
+second_pass_delay = 0
+[channels.youtube]
+api_budget = {budget}
+api_key_file = "key"
+[channels.twitter]
+api_key_file = "key"
+[channels.facebook]
+api_key_file = "key"
+[channels.website]
+[channels.linkedin]
+"""
+PLANTED_PATTERN = re.compile(rb"98765(\d\d)0000\d")
+EXPORTS = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
+X_ERROR = {
+    "parameter": "ids",
+    "resource_type": "user",
+    "title": "Not Found Error",
+    "detail": "Could not find user with ids: [77].",
+    "type": "https://api.twitter.com/2/problems/resource-not-found",
+}
 
 
-class FakeYoutubeApi:
-    """YouTube's Data API with channels by id. A request for any other URL fails the test."""
+class FakeApis:
+    """The three official APIs, whose figures change every night."""
 
-    def __init__(self, channels):
-        self.channels = dict(channels)
+    def __init__(self):
+        self.night = 0
+        self.channels = {OURS: "@annour", OTHER: "@salam"}
+        self.is_x_account_removed = False
         self.queries = []
 
-    def __call__(self, request):
+    def plant(self, number):
+        """Return a figure that names its night."""
+        return int(f"98765{self.night:02}0000{number}")
+
+    def respond(self, request):
         parts = urlsplit(request.url)
-        assert parts.hostname == "www.googleapis.com", request.url
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.queries.append(query)
         if parts.path.endswith("playlistItems"):
-            items = [{"contentDetails": {"videoPublishedAt": NEWEST.isoformat()}}]
+            items = [{"contentDetails": {"videoPublishedAt": "2026-01-10T10:00:00Z"}}]
             return {"kind": "youtube#playlistItemListResponse", "items": items}
-        items_found = [
-            self.build_item(channel_id)
-            for channel_id in self.find_requested_ids(query)
-            if channel_id in self.channels
+        respond = {
+            "www.googleapis.com": self.respond_youtube,
+            "api.x.com": self.respond_x,
+            "graph.facebook.com": self.respond_graph,
+        }
+        return respond[parts.hostname](query)
+
+    def respond_youtube(self, query):
+        ids = {*query.get("id", "").split(","), query.get("forHandle")}
+        items = [
+            {
+                "id": channel_id,
+                "snippet": {"title": "Annour", "customUrl": handle},
+                "statistics": {
+                    "subscriberCount": str(self.plant(1)),
+                    "videoCount": str(self.plant(2)),
+                    "viewCount": str(self.plant(3)),
+                },
+                "contentDetails": {"relatedPlaylists": {"uploads": f"UU{channel_id[2:]}"}},
+                "status": {"privacyStatus": "public"},
+            }
+            for channel_id, handle in self.channels.items()
+            if {channel_id, handle} & ids
         ]
         response = {
             "kind": "youtube#channelListResponse",
-            "pageInfo": {"totalResults": len(items_found)},
+            "pageInfo": {"totalResults": len(items)},
+            "items": items,
         }
-        return {**response, "items": items_found} if items_found else response
+        return {name: value for name, value in response.items() if value}
 
-    def find_requested_ids(self, query):
-        by_handle = {handle: channel_id for channel_id, handle in self.channels.items()}
-        return (
-            query["id"].split(",") if "id" in query else [by_handle.get(query.get("forHandle"), "")]
-        )
-
-    def build_item(self, channel_id):
-        return {
-            "id": channel_id,
-            "snippet": {"title": f"Channel {channel_id}", "customUrl": self.channels[channel_id]},
-            "statistics": {"videoCount": "9", "subscriberCount": "214"},
-            "contentDetails": {"relatedPlaylists": {"uploads": f"UU{channel_id[2:]}"}},
-            "status": {"privacyStatus": "public"},
+    def respond_x(self, _query):
+        if self.is_x_account_removed:
+            by_name = {"value": "radiosoleil", "parameter": "usernames"}
+            return {"errors": [{"value": "77", **X_ERROR}, {**X_ERROR, **by_name}]}
+        metrics = {
+            "followers_count": self.plant(4),
+            "tweet_count": self.plant(5),
+            "listed_count": self.plant(6),
         }
+        user = {"id": "77", "username": "radiosoleil", "name": X_NAME, "public_metrics": metrics}
+        return {"data": [user]}
+
+    def respond_graph(self, query):
+        page = {"id": "88", "name": "Annour", "username": "annour", "is_published": True}
+        page |= {"fan_count": self.plant(7), "followers_count": self.plant(8)}
+        posts = {"data": [{"created_time": "2026-01-12T10:00:00+0000"}]}
+        return {query["ids"]: page | {"published_posts": posts}}
 
 
 @pytest.fixture
-def api():
-    return FakeYoutubeApi({OURS: "@annour", OTHER: "@salam"})
+def apis():
+    return FakeApis()
 
 
 @pytest.fixture
-def app(tmp_path, api, monkeypatch):
-    app = opened(tmp_path, config_with_key())
+def open_network(tmp_path, apis):
+    """Return a function that opens an auditor of these links, each of another association."""
+    apps = []
 
-    async def get(request):
-        app.web.request_count += 1
-        app.web.requests_by_host[urlsplit(request.url).hostname] += 1
-        app.web.now += timedelta(seconds=1)
-        body = json.dumps(api(request)).encode()
-        return Page(request.url, 200, {"content-type": "application/json"}, body, app.web.now)
+    def open_app(links, budget=10_000, store=None):
+        for name, text in (("key", "secret"), ("config.toml", CONFIG.format(budget=budget))):
+            (tmp_path / name).write_text(text, "utf-8")
+            (tmp_path / name).chmod(0o600)
+        config = load_config(tmp_path / "config.toml", {})
+        channels = {
+            name: channel.model_copy(update={"canaries": ()})
+            for name, channel in config.channels.items()
+        }
+        config.storage.folder.mkdir()
+        app = opened(config.storage.folder, config.model_copy(update={"channels": channels}), store)
+        apps.append(app)
 
-    monkeypatch.setattr(app.web, "get", get)
-    register(app, "annour", f"https://www.youtube.com/channel/{OURS}")
-    register(app, "salam", "https://www.youtube.com/@salam")
-    yield app
-    app.store.close()
+        async def get(request):
+            app.web.request_count += 1
+            app.web.requests_by_host[urlsplit(request.url).hostname] += 1
+            app.web.now += timedelta(seconds=1)
+            body = json.dumps(apis.respond(request)).encode()
+            return Page(request.url, 200, {"content-type": "application/json"}, body, app.web.now)
+
+        app.web.get = get
+        identities = [identify.identify_link(url) for url in links]
+        rows = [
+            AccountRow(f"a{number}", url, identity, identity.channel)
+            for number, (url, identity) in enumerate(zip(links, identities, strict=True))
+        ]
+        associations = [Association(row.association, *NAMES) for row in rows]
+        app.store.registry.save_registry(associations, rows, FIRST_NIGHT - timedelta(hours=1))
+        return app
+
+    yield open_app
+    for app in apps:
+        app.store.close()
 
 
-def config_with_key(**changes):
-    config = configured(("youtube",))
-    channel = ChannelSettings(api_key="secret", **changes)
-    return config.model_copy(update={"channels": {"youtube": channel}})
+async def run_nights(app, apis, *nights, execute=run_audit_pipeline):
+    for apis.night in nights:
+        run = await execute(app, FIRST_NIGHT + timedelta(days=apis.night))
+    return run
 
 
-def register(app, association, typed_text):
-    associations = [
-        *app.store.registry.list_associations(),
-        Association(association, association.title()),
-    ]
-    row = AccountRow(association, typed_text, identify.identify_link(typed_text), "youtube")
-    app.store.registry.save_registry(
-        associations, [*app.store.registry.list_accounts(), row], START - timedelta(hours=1)
-    )
-
-
-def get_statuses(app):
+def list_statuses(app):
     return {
         row.association: app.store.statuses.get(row.id)
         for row in app.store.registry.list_accounts()
     }
 
 
-async def test_run_with_key_requests_only_the_api(app):
-    await run.execute_run(app, night_of(0))
-    status = get_statuses(app)["annour"]
+@pytest.mark.smoke
+async def test_run_with_key_requests_only_the_api_and_stores_no_key(open_network, apis, tmp_path):
+    app = open_network(YOUTUBE_LINKS)
+    run = await run_nights(app, apis, 0, execute=execute_run)
+    status = list_statuses(app)["a0"]
     assert (status.state, status.platform_id) == (AccountState.PRESENT, OURS)
-    assert status.last_activity.published_at == NEWEST
-    assert set(app.web.requests_by_host) == {"www.googleapis.com"}
-
-
-async def test_channels_with_known_ids_need_one_call(app, api):
-    await run.execute_run(app, night_of(0))
-    api.queries.clear()
-    await run.execute_run(app, night_of(1))
-    assert [query["id"] for query in api.queries if "id" in query] == [f"{OURS},{OTHER}"]
-    assert not [query for query in api.queries if "forHandle" in query]
-
-
-async def test_run_report_has_api_cost(app):
-    done_run = await run.execute_run(app, night_of(0))
-    assert done_run.report.to_json()["apis"] == {
-        "youtube": {
-            "requests": 4,
-            "skipped": 0,
-            "cost": 4.0,
-            "unit": "units",
-            "budget": 10_000,
-            "closed_because": None,
-        }
+    assert status.last_activity.published_at == datetime(2026, 1, 10, 10, tzinfo=UTC)
+    assert run.report.requests_by_host == {"www.googleapis.com": 4}
+    assert run.report.to_json()["apis"]["youtube"] == {
+        "requests": 4,
+        "skipped": 0,
+        "cost": 4.0,
+        "unit": "units",
+        "budget": 10_000,
+        "closed_because": None,
     }
-    assert done_run.report.requests_by_host == {"www.googleapis.com": 4}
+    evidence = [item.evidence for item in app.store.observations.list_observations()]
+    assert [len(items) for items in evidence] == [2, 2]
+    assert not any(b"secret" in text for text in read_all(tmp_path / "data"))
 
 
-async def test_key_is_never_stored(app, tmp_path):
-    await run.execute_run(app, night_of(0))
-    evidence = [
-        item
-        for observation in app.store.observations.list_observations()
-        for item in observation.evidence
-    ]
-    assert len(evidence) == 4
-    assert "secret" not in repr(evidence)
-    assert b"secret" not in b"".join(
-        path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
-    )
-
-
-async def test_renamed_channel_is_found_by_id_and_lost_one_is_confirmed(app, api):
-    await run.execute_run(app, night_of(0))
-    api.channels = {OTHER: "@salam-rabat"}
-    for day in (1, 4, 7):
-        await run.execute_run(app, night_of(day))
-    assert (get_statuses(app)["salam"].state, str(get_statuses(app)["salam"].reason)) == (
-        AccountState.PRESENT,
-        "renamed",
-    )
-    assert (get_statuses(app)["annour"].state, str(get_statuses(app)["annour"].reason)) == (
-        AccountState.GONE,
-        "not_found",
-    )
-
-
-async def test_reevaluation_of_api_responses_changes_nothing(app, api):
-    await run.execute_run(app, night_of(0))
-    api.channels = {OTHER: "@salam-rabat"}
-    for day in (1, 4, 7):
-        await run.execute_run(app, night_of(day))
+async def test_renamed_channel_is_found_by_id_and_lost_one_is_confirmed(open_network, apis):
+    """Channels with known ids need one call."""
+    app = open_network(YOUTUBE_LINKS)
+    await run_nights(app, apis, 0, execute=execute_run)
+    apis.channels, apis.queries = {OTHER: "@salam-rabat"}, []
+    await run_nights(app, apis, 1, 4, 7, execute=execute_run)
+    assert [query["id"] for query in apis.queries if "id" in query] == [f"{OURS},{OTHER}"] * 3
+    assert not [query for query in apis.queries if "forHandle" in query]
+    results = {name: (status.state, status.reason) for name, status in list_statuses(app).items()}
+    assert results == {
+        "a0": (AccountState.GONE, Reason.NOT_FOUND),
+        "a1": (AccountState.PRESENT, Reason.RENAMED),
+    }
     rebuilt = reevaluate.reevaluate(app)
     assert rebuilt.changes == []
     assert (rebuilt.replayed_count, rebuilt.recorded_count) == (0, 8)
 
 
-async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(app):
-    app.config = config_with_key(api_budget=1)
-    await run.execute_run(app, night_of(0))
-    first = {name for name, status in get_statuses(app).items() if status.last_known_finding}
-    unknown_findings = [
-        observation.finding
-        for observation in app.store.observations.list_observations()
-        if observation.finding.presence == "unknown"
+async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(open_network, apis):
+    app = open_network(YOUTUBE_LINKS, budget=1)
+    await run_nights(app, apis, 0, execute=execute_run)
+    findings = [item.finding for item in app.store.observations.list_observations()]
+    [unknown] = [finding for finding in findings if finding.presence == "unknown"]
+    assert unknown.reason == "rate_limited"
+    assert "budget of 1 units" in unknown.detail
+    await run_nights(app, apis, 1, execute=execute_run)
+    assert all(status.last_known_finding for status in list_statuses(app).values())
+
+
+# --- Figures, responses and profiles are not kept ------------------------------------------------
+
+
+def read_all(folder):
+    """Yield the bytes of all files in a folder, and those of compressed ones unpacked."""
+    for file in folder.rglob("*.*"):
+        yield file.read_bytes()
+        if file.suffix == ".gz":
+            yield gzip.decompress(file.read_bytes())
+        if file.suffix == ".xlsx":
+            with zipfile.ZipFile(file) as archive:
+                yield from map(archive.read, archive.namelist())
+
+
+def list_verdicts(store):
+    """Return what was concluded in each run, without figures and names."""
+    return [
+        (*observation.key, finding.presence, finding.reason, finding.last_activity)
+        for observation in store.observations.list_observations()
+        if (finding := observation.finding)
     ]
-    await run.execute_run(app, night_of(1))
-    assert (len(first), len(unknown_findings)) == (1, 1)
-    assert str(unknown_findings[0].reason) == "rate_limited"
-    assert "budget of 1 units" in unknown_findings[0].detail
-    checked = {name for name, status in get_statuses(app).items() if status.last_known_finding}
-    assert checked == {"annour", "salam"}
 
 
-async def test_skipped_account_precedes_a_longer_unknown_one(app, api):
-    """The last run skipped `salam`. It checked `annour`, which has been unknown for a month."""
-    last = app.store.runs.begin_or_resume(night_of(0).date(), night_of(0))
-    app.store.runs.finish(last, AuditRunState.DONE, night_of(0))
-    account_ids = {
-        row.typed_text.rpartition("/")[2]: row.id for row in app.store.registry.list_accounts()
-    }
-    days = {OURS: (0, -30), "@salam": (-2, -2)}
-    app.store.conclusions.save(
-        Conclusions(
-            [
-                AccountStatus(
-                    account_ids[name], checked_at=night_of(checked), decided_at=night_of(decided)
-                )
-                for name, (checked, decided) in days.items()
-            ]
-        )
-    )
-    app.config = config_with_key(api_budget=1)
-    await run.execute_run(app, night_of(1))
-    assert [query.get("forHandle") for query in api.queries] == ["@salam"]
+@pytest.mark.slow
+async def test_no_figure_of_an_api_is_stored(open_network, apis, tmp_path):
+    app = open_network(ALL_LINKS)
+    verdicts = []
+    for night in range(NIGHTS):
+        await run_nights(app, apis, night)
+        verdicts += [verdict for verdict in list_verdicts(app.store) if verdict[0] == night + 1]
+    for kind in EXPORTS:
+        for suffix in ("csv", "xlsx", "json"):
+            file = tmp_path / "data" / f"{kind}.{suffix}"
+            run_command(tmp_path / "config.toml", "export", kind, str(file))
+    run_command(tmp_path / "config.toml", "publish", str(tmp_path / "data" / "pages"))
+    for folder in ("data", "backups"):
+        texts = list(read_all(tmp_path / folder))
+        assert texts
+        assert not any(map(PLANTED_PATTERN.search, texts)), folder
+    assert list_verdicts(app.store) == verdicts
+    rebuilt = reevaluate.reevaluate(app)
+    assert (rebuilt.changes, rebuilt.replayed_count) == ([], 0)
 
 
-async def test_check_links_uses_the_api(app):
-    api_budgets = checker.create_api_budgets(app.config)
-    link_checks = await check_links(
-        [("@salam", identify.identify_link("https://www.youtube.com/@salam"))],
-        checker.AccountChecker(app.web, app.create_parser_pool(), api_budgets),
-    )
-    assert link_checks[0].result.finding.platform_id == OTHER
-    assert api_budgets["youtube"].spent == 2
+async def test_profile_of_a_removed_x_account_is_gone_after_the_run_that_finds_it_missing(
+    open_network, apis, tmp_path
+):
+    app = open_network(ALL_LINKS)
+    await run_nights(app, apis, 0, 1, 2)
+    names = {item.finding.name for item in app.store.observations.list_observations()}
+    assert X_NAME in names
+    verdicts = list_verdicts(app.store)
+    apis.is_x_account_removed = True
+    await run_nights(app, apis, 3)
+    assert not any(X_NAME.encode() in text for text in read_all(tmp_path / "data"))
+    erased = [
+        observation.run_id
+        for observation in app.store.observations.list_observations()
+        if "profile_removed" in observation.finding.facts
+    ]
+    assert erased == [1, 2, 3]
+    assert [verdict for verdict in list_verdicts(app.store) if verdict[0] < 4] == verdicts
+    assert "name_mismatch" in {gap.code for gap in app.store.conclusions.list_gaps()}
+    assert reevaluate.reevaluate(app).changes == []
 
 
-def test_only_hosts_of_platforms_with_key_are_api_only():
-    assert (
-        checker.find_api_only_hosts(config_with_key())
-        == channel_registry.get_channel("youtube").HOSTS
-    )
-    assert checker.find_api_only_hosts(configured()) == frozenset()
+async def test_profile_of_a_removed_x_account_is_erased_after_a_skipped_run(
+    open_network, apis, tmp_path
+):
+    app = open_network(ALL_LINKS)
+    await run_nights(app, apis, 0)
+    apis.is_x_account_removed = True
+    killed_run = await run_nights(app, apis, 2, execute=execute_run)
+    skipped_run = replace(killed_run, state=AuditRunState.SKIPPED)
+    run_maintenance(app, skipped_run, FIRST_NIGHT + timedelta(days=2), lambda: False)
+    assert not any(X_NAME.encode() in text for text in read_all(tmp_path / "data"))
 
 
-def test_doctor_shows_the_budget_of_a_key(tmp_path, monkeypatch):
-    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__API_KEY", "hush-7f3c")
-    monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(tmp_path / "data"))
-    results = {result.check: result for result in diagnostics.run_diagnostics(None, START)}
-    assert results["key of youtube"].state == "ok"
-    assert "at most 10000 units per night" in results["key of youtube"].detail
-    assert "hush-7f3c" not in repr(results)
-
-
-def test_key_for_channel_without_api_is_rejected():
-    with pytest.raises(ConfigError, match="this channel has no API"):
-        load_config(None, {"AUDITOR_CHANNELS__LINKEDIN__API_KEY": "secret"})
+@pytest.mark.slow
+@pytest.mark.xdist_group("postgresql")
+async def test_profile_of_a_removed_x_account_is_erased_on_postgresql_too(
+    open_network, apis, database
+):
+    app = open_network(ALL_LINKS, store=Store.open(database))
+    await run_nights(app, apis, 0)
+    apis.is_x_account_removed = True
+    await run_nights(app, apis, 1)
+    with app.store.begin_read() as connection:
+        rows = [
+            str(row)
+            for table in ("probe_result", "account_status", "gap")
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table}")
+        ]
+    assert rows
+    assert not any(X_NAME in row for row in rows)

@@ -41,7 +41,7 @@ async def test_after_database_restart_a_locked_host_stays_locked(postgresql, dat
         await first.acquire(HOST)
         waiting = asyncio.create_task(second.acquire(HOST))
         await asyncio.sleep(0)
-        await asyncio.to_thread(cluster.restarted, postgresql)
+        await asyncio.to_thread(cluster.restart_postgresql, postgresql)
         delay = await waiting
         assert ORPHANED_LOCK_DELAY_SECONDS - 4 < delay <= ORPHANED_LOCK_DELAY_SECONDS
 

@@ -28,22 +28,18 @@ from auditor.config.schema import (
 from auditor.core.errors import ConfigError
 from storage.models.audit import Association, AuditRunState
 from storage.models.summaries import ALL_FACET
+from tests.support.mini_network import opened
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HERE = WebSettings(port=0)
 
 
-def clock():
-    return NOW
-
-
-@pytest.fixture
-def app(tmp_path):
-    storage = StorageSettings.model_validate({"folder": tmp_path / "data"})
-    with App.open(
-        Config(storage=storage, schedule=ScheduleSettings(start_time=time(0, 30), catch_up_hours=6))
-    ) as opened:
-        yield opened
+def build_config(folder, **schedule):
+    return Config(
+        storage=StorageSettings.model_validate({"folder": folder / "data"}),
+        backup=BackupSettings(folder=folder / "backups"),
+        schedule=ScheduleSettings(catch_up_hours=6, **schedule),
+    )
 
 
 async def get_login_page(server_url):
@@ -51,46 +47,20 @@ async def get_login_page(server_url):
         return await client.get(f"{server_url}en/login")
 
 
-async def test_pages_are_served_before_the_run_and_one_signal_ends_both(app):
-    with open_web_socket(HERE) as web_socket:
+@pytest.mark.parametrize("is_due", [False, pytest.param(True, marks=pytest.mark.slow)])
+async def test_pages_are_served_before_and_during_a_run_and_one_signal_ends_both(tmp_path, is_due):
+    config = build_config(tmp_path, start_time=time(12 if is_due else 0))
+    with App.open(config) as app, open_web_socket(HERE) as web_socket:
         server_url = format_server_url(web_socket)
-        server_task = asyncio.create_task(run_server(app, clock, sock=web_socket))
+        server_task = asyncio.create_task(run_server(app, lambda: NOW, sock=web_socket))
         assert (await get_login_page(server_url)).status_code == 200
+        while is_due and app.store.runs.get_latest(AuditRunState.DONE) is None:
+            assert (await get_login_page(server_url)).status_code == 200
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(server_task, 10)
-    assert app.store.runs.get_latest() is None
-
-
-async def test_cancelled_service_stops_serving_pages(app):
-    with open_web_socket(HERE) as web_socket:
-        server_url = format_server_url(web_socket)
-        server_task = asyncio.create_task(
-            run_server(app, clock, sock=web_socket, with_schedule=False)
-        )
-        assert (await get_login_page(server_url)).status_code == 200
-        server_task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await server_task
         with pytest.raises(httpx.TransportError):
             await get_login_page(server_url)
-
-
-async def test_pages_are_served_during_a_run(tmp_path):
-    storage = StorageSettings.model_validate({"folder": tmp_path / "data"})
-    schedule, backup = (
-        ScheduleSettings(start_time=time(12, 0), catch_up_hours=6),
-        BackupSettings(folder=tmp_path / "backups"),
-    )
-    with (
-        App.open(Config(storage=storage, schedule=schedule, backup=backup)) as app,
-        open_web_socket(HERE) as web_socket,
-    ):
-        stop, server_url = asyncio.Event(), format_server_url(web_socket)
-        server_task = asyncio.create_task(run_server(app, clock, sock=web_socket, stop=stop))
-        while app.store.runs.get_latest(AuditRunState.DONE) is None:
-            assert (await get_login_page(server_url)).status_code == 200
-        stop.set()
-        await asyncio.wait_for(server_task, 10)
+        assert (app.store.runs.get_latest() is not None) is is_due
 
 
 def test_used_port_is_a_one_line_error():
@@ -103,29 +73,13 @@ def test_used_port_is_a_one_line_error():
             pass
 
 
-def test_end_of_a_page_does_not_wait_for_an_acknowledgement():
-    with (
-        open_web_socket(HERE) as web_socket,
-        socket.create_connection(web_socket.getsockname()),
-        web_socket.accept()[0] as accepted,
-    ):
-        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-
-
-def test_foreign_host_is_a_one_line_error():
-    with (
-        pytest.raises(ConfigError, match=r"another \[web] host or port"),
-        open_web_socket(WebSettings(host="192.0.2.1", trusted_proxies=["192.0.2.2"])),
-    ):
-        pass
-
-
 def test_serve_without_pages_and_runs_is_refused(capsys):
     assert main(["serve", "--no-web", "--no-schedule"]) == 2
     assert "nothing is left to do" in capsys.readouterr().err
 
 
-async def test_page_waits_for_few_stale_summaries_and_service_updates_many(app):
+async def test_page_waits_for_few_stale_summaries_and_service_updates_many(tmp_path):
+    app = opened(tmp_path)
     associations = [
         Association(f"a{number}", f"Association {number}")
         for number in range(MAX_STALE_WHILE_READING + 1)
@@ -138,3 +92,4 @@ async def test_page_waits_for_few_stale_summaries_and_service_updates_many(app):
     assert app.store.counts.get_facet_counts()[ALL_FACET] == MAX_STALE_WHILE_READING + 1
     app.store.registry.save_registry([*associations, Association("new", "A new one")], [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 1
+    app.store.close()

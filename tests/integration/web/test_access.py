@@ -1,16 +1,14 @@
 """Every route declares who may use it, and enforces it."""
 
-import re
 import sqlite3
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+import tomllib
+from contextlib import closing
+from itertools import product
+from pathlib import Path
 from typing import get_args
 
 import pytest
-from fastapi import APIRouter
 
-from auditor.app import App
-from auditor.config.schema import Config
 from auditor.presentation import report_links
 from auditor.web.access import Access, RequireAccess
 from auditor.web.app import METRICS_PATH, create_app
@@ -20,30 +18,17 @@ from storage.models.audit import Proposal
 from storage.models.users import ReplyKind, Role
 from storage.tables.communication import Reply
 from tests.support import sample_network
-from tests.support.access_table import (
-    PAGE,
-    build_commands_list,
-    build_routes_table,
-    list_access_requirements,
-    update_page,
-)
 from tests.support.all_routes import build_paths, list_all_routes
+from tests.support.sample_network import NOW
 from tests.support.stored import add_reply
-from tests.support.web_server import anonymous_client, logged_in_client
+from tests.support.web_server import anonymous_client, logged_in_client, open_app
 
 pytestmark = pytest.mark.xdist_group("access")  # one network is enough for all of them
 
+RECORDED_ACCESS = Path(__file__).parents[2] / "fixtures" / "data" / "access.toml"
+"""The routes by access. Add a new route there."""
 OWN_REGION, OTHER_REGION = "souss-massa", "oriental"
 """The region of the tested association, and another."""
-
-
-@dataclass(frozen=True)
-class Visitor:
-    """A user (or none), and the access levels that they have."""
-
-    role: Role | None
-    regions: tuple[str, ...] = ()
-    allowed: frozenset[Access] = frozenset()
 
 
 PUBLIC = frozenset({"public", "monitoring"})
@@ -51,69 +36,43 @@ PUBLIC = frozenset({"public", "monitoring"})
 LOGGED_IN = PUBLIC | {"logged_in"}
 COORDINATOR = LOGGED_IN | {"coordinator"}
 VISITORS = {
-    "nobody": Visitor(None, allowed=PUBLIC),
-    "reader": Visitor(Role.READER, allowed=LOGGED_IN),
-    "elsewhere": Visitor(Role.COORDINATOR, (OTHER_REGION,), COORDINATOR),
-    "here": Visitor(Role.COORDINATOR, (OWN_REGION,), COORDINATOR | {"own_region"}),
-    "everywhere": Visitor(Role.COORDINATOR, (), COORDINATOR | {"own_region", "all_regions"}),
-    "admin": Visitor(Role.ADMIN, (), frozenset(get_args(Access)) - {"report_link"}),
+    "nobody": (None, (), PUBLIC),
+    "reader": (Role.READER, (), LOGGED_IN),
+    "elsewhere": (Role.COORDINATOR, (OTHER_REGION,), COORDINATOR),
+    "here": (Role.COORDINATOR, (OWN_REGION,), COORDINATOR | {"own_region"}),
+    "everywhere": (Role.COORDINATOR, (), COORDINATOR | {"own_region", "all_regions"}),
+    "admin": (Role.ADMIN, (), frozenset(get_args(Access)) - {"report_link"}),
 }
+"""The role, the regions and the access of each visitor."""
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     """A network before its first run, with a reply, a proposal and a report link."""
-    folder = tmp_path_factory.mktemp("network")
-    storage = {"folder": folder, "url": f"sqlite:///{folder}/auditor.db"}
-    public = {"public_url": "https://reports.example.org"}
-    channels = {name: {} for name in ("website", "facebook", "twitter", "linkedin", "youtube")}
-    settings = {"storage": storage, "web": public, "channels": channels}
-    with App.open(Config.model_validate(settings)) as opened:
-        opened.store.registry.save_registry(
-            sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST
-        )
-        opened.store.conclusions.save(
-            Conclusions(
-                proposals=[
-                    Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)
-                ]
-            )
-        )
-        add_reply(
-            opened.store,
-            Reply(
-                association="nour",
-                kind=ReplyKind.CLOSED,
-                submitted_at=sample_network.NOW,
-                channel="facebook",
-            ),
-        )
-        report_links.create_report_link(
-            opened.store, opened.config, "nour", "Amina", sample_network.NOW
-        )
+    folder, registry = (
+        tmp_path_factory.mktemp("network"),
+        (sample_network.PEOPLE, sample_network.rows()),
+    )
+    names = ("website", "facebook", "twitter", "linkedin", "youtube")
+    fetch = {"max_retries": 0, "host_delay": 0}
+    channels = {name: {} for name in names}
+    with open_app(folder, *registry, channels=channels, fetch=fetch) as opened:
+        store = opened.store
+        proposal = Proposal("nour", sample_network.FOUND, NOW, NOW)
+        store.conclusions.save(Conclusions(proposals=[proposal]))
+        about = {"association": "nour", "channel": "facebook"}
+        add_reply(store, Reply(kind=ReplyKind.CLOSED, submitted_at=NOW, **about))
+        report_links.create_report_link(store, opened.config, "nour", "Amina", NOW)
         yield opened
 
 
-@pytest.fixture(scope="module")
-def clients(app):
-    """An open client for each visitor."""
-    with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(open_client(app, name, visitor))
-            for name, visitor in VISITORS.items()
-        }
-
-
-@contextmanager
-def open_client(app, name, visitor):
-    user = {"name": name, "role": visitor.role, "regions": visitor.regions}
-    with (
-        logged_in_client(app, sample_network.NOW, **user)
-        if visitor.role
-        else anonymous_client(app, sample_network.NOW) as client
-    ):
-        client.timeout = 60
-        yield client
+@pytest.fixture
+def client(app, name):
+    """A client of the visitor `name`."""
+    role, regions, _ = VISITORS[name]
+    user = {"name": name, "role": role, "regions": regions}
+    with logged_in_client(app, NOW, **user) if role else anonymous_client(app, NOW) as opened:
+        yield opened
 
 
 CHALLENGE_RESULTS = {"Session": "login", "ReportLink": "report link"}
@@ -130,108 +89,88 @@ def get_result(client, method, path):
 
 
 def expected_result(name, access):
+    role, _, allowed = VISITORS[name]
     if access == "report_link":
         return "report link"
-    if access in VISITORS[name].allowed:
+    if access in allowed:
         return "answered"
-    return "refused" if VISITORS[name].role else "login"
+    return "refused" if role else "login"
 
 
-def get_row_ids(app, route):
-    """Return ids of rows of the tested association for the path of a route."""
-    if "proposal_id" not in route.path:
-        return {}
-    proposals = app.store.conclusions.list_proposals()
-    return {"proposal_id": [row.id for row in proposals if row.association == "nour"]}
+def list_access_requirements(route):
+    """Return the access dependencies that a route declares."""
+    return [
+        dependency.dependency
+        for dependency in route.dependencies
+        if isinstance(dependency.dependency, RequireAccess)
+    ]
 
 
 def dump_database(app):
     """Return the contents of the database without sessions."""
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as database:
-        return [
-            statement
-            for statement in database.iterdump()
-            if not statement.startswith('INSERT INTO "login_session"')
-        ]
+        rows = list(database.iterdump())
+    return [row for row in rows if not row.startswith('INSERT INTO "login_session"')]
 
 
-@pytest.mark.parametrize(
-    "route", list_all_routes(), ids=lambda route: f"{min(route.methods)} {route.path}"
-)
-def test_every_route_declares_its_access_once(route):
-    assert len(list_access_requirements(route)) == 1
-    if list_access_requirements(route)[0].access == "report_link":
-        assert get_report_request in {
-            dependency.call for dependency in route.dependant.dependencies
-        }
-    if list_access_requirements(route)[0].access == "monitoring":
-        assert route.path == METRICS_PATH  # the route checks access itself: test_health.py
-    if list_access_requirements(route)[0] == RequireAccess("own_region"):
-        assert {"association", "reply_id", "proposal_id"} & {*route.param_convertors}
+def test_every_route_declares_its_access_once():
+    for route in list_all_routes():
+        [requirement] = list_access_requirements(route)
+        if requirement.access == "report_link":
+            assert get_report_request in {
+                dependency.call for dependency in route.dependant.dependencies
+            }
+        if requirement.access == "monitoring":
+            assert route.path == METRICS_PATH  # the route checks access itself: test_health.py
+        if requirement == RequireAccess("own_region"):
+            assert {"association", "reply_id", "proposal_id"} & {*route.param_convertors}
 
 
 def test_application_has_no_route_outside_the_routers(app):
     listed_paths = {route.path for route in list_all_routes()}
-    served_paths = {
-        getattr(route, "path", "") for route in create_app(app, lambda: sample_network.NOW).routes
-    }
+    served_paths = {getattr(route, "path", "") for route in create_app(app, lambda: NOW).routes}
     assert served_paths - listed_paths <= {"/static", ""}
 
 
-def test_route_without_declared_access_is_detected():
-    router = APIRouter()
-    router.get("/{language}/forgotten")(lambda: "readable by everyone")
-    assert list_access_requirements(router.routes[0]) == []
-
-
-@pytest.mark.parametrize("name", [name for name in VISITORS if name != "admin"])
-def test_forbidden_requests_are_refused_and_change_nothing(app, clients, name):
-    before, unexpected = dump_database(app), {}
+def find_unexpected_results(app, client, name, *, is_answered):
+    """Return the requests of a visitor to allowed or to forbidden routes that end differently."""
+    proposals = app.store.conclusions.list_proposals()
+    own = {
+        "association": ["nour"],
+        "file_format": ["csv"],
+        "proposal_id": [row.id for row in proposals if row.association == "nour"],
+    }
+    unexpected = {}
     for route in list_all_routes():
-        access = list_access_requirements(route)[0].access
-        if expected_result(name, access) == "answered":
+        expected = expected_result(name, list_access_requirements(route)[0].access)
+        if (expected == "answered") is not is_answered or "logout" in route.path:
             continue
-        for method, path in iter_requests(app, route):
-            if (result := get_result(clients[name], method, path)) != expected_result(name, access):
+        for path, method in product(build_paths(route, **own), route.methods):
+            if (result := get_result(client, method, path)) != expected:
                 unexpected[method, path] = result
-    assert unexpected == {}
+    return unexpected
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", [name for name in VISITORS if name != "admin"])
+def test_forbidden_requests_are_refused_and_change_nothing(app, client, name):
+    before = dump_database(app)
+    assert find_unexpected_results(app, client, name, is_answered=False) == {}
     assert dump_database(app) == before
-
-
-def iter_requests(app, route):
-    for path in build_paths(
-        route, association=("nour",), language=("en",), **get_row_ids(app, route)
-    ):
-        for method in route.methods:
-            yield method, path
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VISITORS)
-def test_allowed_requests_are_answered(app, clients, name):
-    unexpected = {}
+def test_allowed_requests_are_answered(app, client, name):
+    assert find_unexpected_results(app, client, name, is_answered=True) == {}
+
+
+@pytest.mark.smoke
+def test_each_route_has_the_access_that_is_recorded():
+    """A change of access is also a change of the file, so none is opened by mistake."""
+    recorded = tomllib.loads(RECORDED_ACCESS.read_text("utf-8"))
+    declared = {access: [] for access in get_args(Access)}
     for route in list_all_routes():
         access = list_access_requirements(route)[0].access
-        if expected_result(name, access) != "answered" or "logout" in route.path:
-            continue
-        for method, path in iter_requests(app, route):
-            if (result := get_result(clients[name], method, path)) != "answered":
-                unexpected[method, path] = result
-    assert unexpected == {}
-
-
-def test_users_guide_lists_every_route_with_its_access():
-    page = PAGE.read_text("utf-8")
-    assert build_routes_table() in page
-    rows = re.findall(r"`[A-Z/]+ [^`]+`", build_routes_table())
-    assert len(rows) == len(set(rows)) == len(list_all_routes())
-    assert update_page(page) == page
-
-
-def test_users_guide_lists_every_command():
-    page = PAGE.read_text("utf-8")
-    sentence = (
-        "Everyone who can use the operating system account of the auditor can run every command"
-    )
-    assert sentence in " ".join(page.split())
-    assert build_commands_list() in page
+        declared[access].append(f"{min(route.methods)} {route.path}")
+    assert {access: sorted(routes) for access, routes in declared.items()} == recorded

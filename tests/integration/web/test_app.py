@@ -1,44 +1,42 @@
-"""The web application as a whole: languages, static files, hosts and cross-site forms."""
+"""The web application as a whole: languages, files, navigation, hosts and hostile requests."""
 
+import base64
 import re
 
 import pytest
+from bs4 import BeautifulSoup
 from fastapi import APIRouter
 
-from auditor.app import App
-from auditor.config.schema import Config
+from auditor.presentation import report_links
+from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.web import app as app_module
-from tests.support.web_server import logged_in_client
+from storage.models.audit import Association
+from storage.models.users import ReplyKind, Role
+from storage.tables.communication import Reply
+from tests.support.stored import add_reply
+from tests.support.web_server import NOW, PUBLIC, get_text, logged_in_client, read_page
 
-PUBLIC_HOST = "reports.example.org"
-
-
-@pytest.fixture
-def app(tmp_path):
-    settings = {
-        "storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"},
-        "web": {"public_url": f"https://{PUBLIC_HOST}/", "allowed_hosts": ["audit.lan"]},
-        "network": {"name": "Our network", "name_fr": "Notre <réseau>"},
-    }
-    with App.open(Config.model_validate(settings)) as opened:
-        yield opened
+PUBLIC_HOST = PUBLIC.removeprefix("https://")
+REGISTRY = ([Association("nour", "Nour")],)
+SETTINGS = {
+    "web": {"public_url": f"{PUBLIC}/", "allowed_hosts": ["audit.lan"]},
+    "network": {"name": "Our network", "name_fr": "Notre <réseau>"},
+}
 
 
-@pytest.fixture
-def client(app):
-    with logged_in_client(app) as browser:
-        yield browser
-
-
+@pytest.mark.smoke
 def test_page_has_language_direction_and_links_to_its_translations(client):
-    assert '<html lang="ar-MA" dir="rtl">' in client.get("/ar/").text
-    french = client.get("/fr/?since=2026-11-01").text
-    assert '<html lang="fr" dir="ltr">' in french
-    assert '<a href="/ar/?since=2026-11-01" lang="ar" hreflang="ar">' in french
-    assert '<span class="unseen">العربية</span>' in french
-    assert '<link rel="alternate" hreflang="en" href="/en/?since=2026-11-01">' in french
-    assert '<b lang="fr" aria-current="true">' in french
-    assert "Notre &lt;réseau&gt;" in french
+    get_text(client, "/ar/", '<html lang="ar-MA" dir="rtl">')
+    get_text(
+        client,
+        "/fr/?since=2026-11-01",
+        '<html lang="fr" dir="ltr">',
+        '<a href="/ar/?since=2026-11-01" lang="ar" hreflang="ar">',
+        '<span class="unseen">العربية</span>',
+        '<link rel="alternate" hreflang="en" href="/en/?since=2026-11-01">',
+        '<b lang="fr" aria-current="true">',
+        "Notre &lt;réseau&gt;",
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,32 +59,11 @@ def test_root_redirects_to_the_cookies_the_browsers_or_the_networks_language(
     assert "Accept-Language" in response.headers["vary"]
 
 
-def test_root_redirects_to_the_language_read_last(client):
-    client.get("/en/")
-    assert client.get("/", headers={"accept-language": "fr"}).headers["location"] == "/en/"
-
-
-def test_unknown_language_returns_404(client):
-    assert client.get("/de/").status_code == 404
-
-
+@pytest.mark.smoke
 def test_404_page_is_translated_and_links_to_the_home_page(client):
-    response = client.get("/fr/nowhere")
-    assert response.status_code == 404
-    assert "Page introuvable" in response.text
-    assert 'href="/fr/"' in response.text
-    assert "Page not found" in client.get("/nowhere/", headers={"accept-language": "en"}).text
-
-
-@pytest.mark.parametrize(
-    "path", ["/fr/", "/", "/fr/nowhere", "/static/app.css", "/static/nothing.css"]
-)
-def test_every_response_has_security_headers(client, path):
-    headers = client.get(path).headers
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "same-origin"
+    read_page(client.get("/fr/nowhere"), "Page introuvable", 'href="/fr/"', status=404)
+    english = client.get("/nowhere/", headers={"accept-language": "en"})
+    read_page(english, "Page not found", status=404)
 
 
 @pytest.mark.parametrize("path", ["/en/", "/static/app.css"])
@@ -94,12 +71,6 @@ def test_large_responses_are_compressed(client, path):
     response = client.get(path, headers={"accept-encoding": "gzip"})
     assert response.headers["content-encoding"] == "gzip"
     assert int(response.headers["content-length"]) < len(response.content) / 2
-
-
-def test_language_without_a_slash_redirects_to_a_relative_address(client):
-    response = client.get("/ar")
-    assert (response.status_code, response.headers["location"]) == (303, "/ar/")
-    assert client.get("/fr/associations/").status_code == 404
 
 
 def test_style_sheets_are_cached_for_a_year_with_a_version_in_the_address(client):
@@ -112,63 +83,13 @@ def test_style_sheets_are_cached_for_a_year_with_a_version_in_the_address(client
     assert "immutable" not in client.get("/static/nothing.css").headers["cache-control"]
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "", "10.0.0.7", "evil.example:8321"]
-)
-def test_unknown_host_name_returns_403(client, host):
-    response = client.get("/fr/", headers={"host": host})
-    assert response.status_code == 403
-    assert "Notre" not in response.text
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:8321", "localhost", "[::1]:8321"])
-def test_loopback_names_serve_every_page_to_a_user(client, host):
-    assert client.get("/fr/", headers={"host": host}).status_code == 200
-
-
-@pytest.mark.parametrize("host", ["audit.lan", "AUDIT.lan:80"])
-def test_allowed_host_over_plain_http_asks_for_https(client, host):
-    response = client.get("/fr/", headers={"host": host})
-    assert response.status_code == 403
-    assert "https://" in response.text
-
-
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "path", ["/", "/fr/", "/fr/associations", "/fr/report-links", "/fr/reports", "/xx/../fr/"]
 )
 def test_public_host_does_not_serve_the_coordinators_pages(client, path):
-    response = client.get(path, headers={"host": PUBLIC_HOST})
-    assert response.status_code == 404
-    assert 'class="site-nav"' not in response.text
-    assert '<a class="name"' not in response.text
-
-
-def test_public_host_serves_static_files(client):
-    assert client.get("/static/app.css", headers={"host": f"{PUBLIC_HOST}:443"}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 200),
-        ({"sec-fetch-site": "same-origin", "origin": "null"}, 200),
-        ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 403),
-        ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9"}, 403),
-        ({"origin": "https://evil.example"}, 403),
-        ({"origin": "http://127.0.0.1:9"}, 403),
-        ({"origin": "null"}, 403),
-        ({"origin": "http://127.0.0.1:{port}"}, 200),
-    ],
-)
-def test_form_from_another_site_returns_403(app, monkeypatch, headers, status):
-    router = APIRouter()
-    router.post("/fr/taken")(lambda: "taken")
-    monkeypatch.setattr(app_module, "ROUTERS", (router,))
-    with logged_in_client(app) as client:
-        request_headers = {
-            name: value.format(port=client.base_url.port) for name, value in headers.items()
-        }
-        assert client.post("/fr/taken", headers=request_headers).status_code == status
+    page = read_page(client.get(path, headers={"host": PUBLIC_HOST}), status=404)
+    assert ('class="site-nav"' in page, '<a class="name"' in page) == (False, False)
 
 
 def test_unexpected_exception_returns_500_without_details(app, monkeypatch, caplog):
@@ -180,8 +101,156 @@ def test_unexpected_exception_returns_500_without_details(app, monkeypatch, capl
     monkeypatch.setattr(app_module, "ROUTERS", (router,))
     with logged_in_client(app) as client:
         response = client.get("/fr/broken")
-    assert response.status_code == 500
-    assert "Un problème est survenu de notre côté" in response.text
-    assert "secret" not in response.text
+    page = read_page(response, "Un problème est survenu de notre côté", status=500)
     assert response.headers["x-content-type-options"] == "nosniff"
-    assert "the secret of the bug" in caplog.text
+    assert ("secret" in page, "the secret of the bug" in caplog.text) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        (("127.0.0.1:8321", "localhost", "[::1]:8321"), 200),
+        (("evil.example", "127.0.0.1.evil.example", "", "10.0.0.7", "evil.example:8321"), 403),
+    ],
+)
+def test_page_is_served_under_loopback_names_only(client, hosts, status):
+    for host in hosts:
+        page = read_page(client.get("/fr/", headers={"host": host}), status=status)
+        assert ("Notre" in page) is (status == 200), host
+
+
+@pytest.mark.parametrize("host", ["audit.lan", "AUDIT.lan:80"])
+def test_allowed_host_over_plain_http_asks_for_https(client, host):
+    read_page(client.get("/fr/", headers={"host": host}), "https://", status=403)
+
+
+def test_head_has_the_headers_of_get(client):
+    head, page = client.head("/fr/"), client.get("/fr/")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == page.headers["content-length"]
+    assert client.head("/fr/nowhere").status_code == 404
+
+
+def test_unknown_method_returns_405_with_allow(client):
+    response = client.put("/fr/associations")
+    read_page(response, '<html lang="fr"', status=405)
+    assert response.headers["allow"] == "GET"
+
+
+NESTED = base64.urlsafe_b64encode(b"[" * 20_000).decode()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/fr/replies?after_reply=9223372036854775808",
+        "/fr/replies?after_proposal=-9223372036854775809",
+        "/fr/report-links?before=99999999999999999999",
+        "/fr/registry/history?before=9223372036854775808",
+        f"/fr/associations?after={NESTED}",
+        f"/fr/gaps?after={NESTED}",
+        "/fr/associations?q=%00%FF%ED%A0%80&sort=x&page=-1",
+        "/fr/changes?since=9999-99-99",
+        "/fr/groups?since=0001-01-01&group_by=%22",
+        "/fr/associations/%00",
+        "/fr/associations/nour/accounts/99999999999999999999",
+        "/static/%00",
+    ],
+)
+def test_mistyped_address_causes_no_server_error(client, address):
+    response = client.get(address)
+    assert response.status_code in {200, 404, 422}
+    assert '<html lang="' in response.text
+
+
+@pytest.mark.parametrize("path", ["report/replies", "report/subscriptions"])
+def test_too_large_body_returns_413_with_or_without_length(app, client, path):
+    _, url = report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)
+    headers = {
+        "host": PUBLIC_HOST,
+        "cookie": f"report_link={url.rpartition('/')[2]}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+    for content in (b"x" * 1_100_000, iter([b"x" * 100_000] * 11)):
+        response = client.post(f"/fr/{path}", headers=headers, content=content)
+        read_page(response, "Trop volumineux", status=413)
+
+
+SCRIPT = "<script>document.title = 1</script>"
+HOSTILE_SHEET = f"""id,name,name_fr,city,website,facebook
+x,{SCRIPT},{SCRIPT},{SCRIPT},javascript:alert(1),{SCRIPT}
+"""
+
+
+@pytest.mark.smoke
+@pytest.mark.fault("F54")
+def test_markup_in_names_and_links_is_escaped(app, client, tmp_path):
+    (tmp_path / "hostile.csv").write_text(HOSTILE_SHEET, "utf-8")
+    hostile = parse_registry_spreadsheet(tmp_path / "hostile.csv")
+    app.store.registry.save_registry(hostile.associations, hostile.accounts, NOW, is_complete=False)
+    pages = ("", "associations", "associations/x", "gaps", "letters?q=document", "letters/x")
+    for path in (*pages, "registry/history"):
+        page = client.get(f"/fr/{path}").text.lower()
+        assert "<script" not in page.replace('<script src="/static/', "")
+        assert 'href="javascript' not in page
+    entry = get_text(client, "/fr/registry/entries/x", "javascript:alert(1)")
+    assert "<script" not in entry
+
+
+ENTRIES = ["Today", "Associations", "What’s new", "Messages", "Meeting", "Settings"]
+
+
+def get_page(app, path, **user):
+    with logged_in_client(app, **user) as client:
+        return BeautifulSoup(get_text(client, path), "lxml")
+
+
+def list_links(page, css_class):
+    return [element.get_text(" ", strip=True) for element in page.select(f"nav.{css_class} a")]
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("role", "entries", "settings"),
+    [
+        (Role.ADMIN, ENTRIES, ["Registry", "Users", "Your account", "Glossary"]),
+        (Role.COORDINATOR, ENTRIES, ["Registry", "Your account", "Glossary"]),
+        (
+            Role.READER,
+            [name for name in ENTRIES if name != "Messages"],
+            ["Your account", "Glossary"],
+        ),
+    ],
+)
+def test_each_role_sees_the_entries_that_it_may_open(app, role, entries, settings):
+    page = get_page(app, "/en/account", name="Omar", role=role)
+    assert page.select('.section-nav form[action="/en/logout"]')
+    assert list_links(page, "site-nav") == entries
+    assert list_links(page, "section-nav") == settings
+
+
+@pytest.mark.parametrize(
+    ("path", "entry", "is_first_page"),
+    [
+        ("", "Today", True),
+        ("associations/nour", "Associations", True),
+        ("gaps", "Associations", False),
+        ("groups", "Associations", False),
+        ("changes", "What’s new", True),
+        ("runs", "What’s new", False),
+        ("report-links", "Messages", False),
+        ("registry/history", "Settings", True),
+    ],
+)
+def test_page_marks_its_entry(app, path, entry, is_first_page):
+    [current] = get_page(app, f"/en/{path}").select(".site-nav a[aria-current]")
+    assert current.get_text(strip=True) == entry
+    assert current["aria-current"] == ("page" if is_first_page else "true")
+
+
+def test_entry_counts_the_replies_that_wait(app):
+    add_reply(app.store, Reply(association="nour", kind=ReplyKind.DISOWNED, submitted_at=NOW))
+    page = get_page(app, "/en/")
+    assert page.select_one(".site-nav .count").get_text(strip=True) == "1waiting"
+    assert page.select_one("header search form[action='/en/associations'] input[name=q]")
+    assert not get_page(app, "/en/", name="Omar", role=Role.READER).select(".site-nav .count")

@@ -1,22 +1,21 @@
-"""The expiry of a domain on pages, in decisions and replies, and in the calendar."""
+"""The expiry of a domain on pages, in decisions and replies, and in the calendar (RFC 5545)."""
 
-from datetime import timedelta
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import TypeAdapter
 
-from auditor.checking import checker
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.views.export import DOMAIN_GAP, build_domain_calendar
 from auditor.rules.engine import AnyRule
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind
 from probes.models.http import Page
-from storage.models.audit import AccountRow, DecisionKind
-from storage.models.users import ReplyKind
-from storage.tables.communication import Reply
-from tests.support.mini_network import lived, night_of, register, steps
-from tests.support.stored import add_reply
-from tests.support.web_server import logged_in_client
-from tests.unit.auditor.presentation.views.test_domain_calendar import parse_calendar
+from storage.models.audit import AccountRow, Gap
+from tests.support.mini_network import lived, night_of, register
+from tests.support.web_server import logged_in_client, read_page
 
 NOW = night_of(0) + timedelta(hours=8)
 RULES = TypeAdapter(tuple[AnyRule, ...]).validate_python(
@@ -27,11 +26,6 @@ RECORD = (
     '{"objectClassName": "domain", "ldhName": "nour.org",'
     ' "events": [{"eventAction": "expiration", "eventDate": "%s"}]}'
 )
-
-
-@pytest.fixture(autouse=True)
-def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "create_probe", steps)
 
 
 def site(host, association):
@@ -58,30 +52,24 @@ def client(app):
 
 
 def get_text(client, path):
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    text = response.text
-    for mark in ("<bdi>", '<bdi dir="ltr">', "</bdi>", '<span class="soft">', "</span>"):
-        text = text.replace(mark, "")
-    return text
+    return re.sub(r"</?(?:bdi|span)[^>]*>", "", read_page(client.get(path)))
 
 
 def list_calendar_days(client):
     response = client.get("/en/domains.ics")
-    assert response.status_code == 200
     assert response.headers["content-type"] == "text/calendar; charset=utf-8"
     components = parse_calendar(response.content)
     return [properties["DTSTART"] for kind, properties in components if kind == "VEVENT"]
 
 
+@pytest.mark.smoke
 async def test_page_shows_the_date_with_its_source(client):
     expiry = (
         "nour.org · expires on 21 March 2026 · according to the domain registry on 1 March 2026"
     )
-    text = get_text(client, "/en/associations/nour")
-    assert expiry in text
-    assert expiry in get_text(client, "/en/associations/nour/accounts/1")
-    assert "State when the domain expires" not in text
+    for page in ("nour", "nour/accounts/1"):
+        text = get_text(client, f"/en/associations/{page}")
+        assert (expiry in text, "State when the domain expires" in text) == (True, False)
 
 
 TWO_DATES = RECORD.replace(
@@ -115,48 +103,28 @@ async def test_page_says_what_the_registry_answered(app, client, answer, text):
     assert text in get_text(client, "/en/associations/soleil")
 
 
-async def test_domain_without_a_registry_service_could_not_be_checked(client):
-    text = get_text(client, "/en/associations/amal")
-    assert "amal.ma · couldn’t be checked: the registry of this domain publishes no dates" in text
-    assert "State when the domain expires" in text
-
-
 async def test_coordinator_states_a_date(app, client):
     address = "/en/associations/amal/decisions"
-    fields = {
-        "kind": "domain_expires",
-        "channel": "website",
-        "account": "amal.ma",
-        "reason": "they called",
-    }
-    for wrong in ("", "soon", "2026-02-28", "2046-01-01"):
-        response = client.post(address, data={**fields, "expires_on": wrong})
-        assert response.status_code == 422, wrong
-    client.post(address, data={**fields, "expires_on": "2026-03-05"})
-    assert "amal.ma · expires on 5 March 2026 · stated on 1 March 2026" in get_text(
-        client, "/en/associations/amal"
-    )
+    fields = {"kind": "domain_expires", "channel": "website", "account": "amal.ma"}
+    for date, status in {
+        **dict.fromkeys(("", "soon", "2026-02-28", "2046-01-01"), 422),
+        "2026-03-05": 303,
+    }.items():
+        form = {**fields, "reason": "they called", "expires_on": date}
+        assert client.post(address, data=form).status_code == status, date
+    text = get_text(client, "/en/associations/amal")
+    assert "amal.ma · expires on 5 March 2026 · stated on 1 March 2026" in text
     await execute_run(app, night_of(1))
     assert list_calendar_days(client) == ["20260305", "20260321"]
 
 
-async def test_accepted_reply_of_an_association_states_the_date(app, client):
-    (row,) = app.store.registry.list_accounts("amal")
-    reply = add_reply(
-        app.store,
-        Reply(
-            association="amal",
-            kind=ReplyKind.DOMAIN_EXPIRES,
-            submitted_at=NOW,
-            channel="website",
-            account_id=row.id,
-            value="2026-07-05",
-        ),
-    )
-    assert "5 July 2026" in get_text(client, "/en/replies")
-    client.post(f"/en/replies/{reply.id}", data={"answer": "accepted"})
-    (decision,) = app.store.decisions.list_decisions()
-    assert (decision.kind, decision.value) == (DecisionKind.DOMAIN_EXPIRES, "2026-07-05")
+async def test_every_page_says_that_the_domain_has_expired(app, client):
+    app.web.answers[f"{SERVICE}nour.org"] = RECORD % "2026-02-27T10:00:00Z"
+    await execute_run(app, night_of(7))
+    for path in ("/", "/gaps", "/meeting", "/associations/nour"):
+        text = get_text(client, f"/en{path}")
+        assert "Its website’s domain name expired on 27 February 2026" in text, path
+    assert "Expired domain" in get_text(client, "/en/associations")
 
 
 async def test_entry_of_the_calendar_vanishes_when_the_domain_is_renewed(app, client):
@@ -166,3 +134,81 @@ async def test_entry_of_the_calendar_vanishes_when_the_domain_is_renewed(app, cl
     app.web.answers[f"{SERVICE}nour.org"] = RECORD % "2027-03-21T10:00:00Z"
     await execute_run(app, night_of(7))
     assert list_calendar_days(client) == []
+
+
+FOUND_AT = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+GAP = Gap(
+    "nour",
+    "website",
+    DOMAIN_GAP,
+    "high",
+    FOUND_AT,
+    opened_at=FOUND_AT,
+    subject="nour.org",
+    params={
+        "url": "https://nour.org/",
+        "domain": "nour.org",
+        "expires_on": "2026-12-20",
+        "registry_on": "2026-11-28",
+    },
+)
+NAME = "جمعية النور؛ Nour, Rabat; \\ et l’Oriental " * 3
+
+
+REQUIRED = {
+    "VCALENDAR": {"VERSION", "PRODID"},
+    "VEVENT": {"UID", "DTSTAMP", "DTSTART"},
+    "VALARM": {"ACTION", "TRIGGER", "DESCRIPTION"},
+}
+
+
+def parse_calendar(content):
+    """Return the components as (name, properties), after checks of RFC 5545 §3.1 and §3.6."""
+    lines = [line.decode() for line in content.split(b"\r\n")]  # no character is split
+    assert all(0 < len(line.encode()) <= 75 and "\n" not in line for line in lines[:-1])
+    unfolded = "\r\n".join(lines).replace("\r\n ", "").split("\r\n")
+    assert unfolded[-1] == ""
+    stack, components = [], []
+    for line in unfolded[:-1]:
+        name, value = re.fullmatch(r"([A-Z-]+)(?:;[A-Z]+=[\w/-]+)*:(.*)", line).groups()
+        if name == "BEGIN":
+            stack.append((value, {}))
+        elif name == "END":
+            components.append(stack.pop())
+            assert components[-1][0] == value
+        else:
+            assert stack[-1][1].setdefault(name, value) is value, "each occurs at most once"
+    assert (stack, components[-1][0]) == ([], "VCALENDAR")
+    for kind, properties in components:
+        assert REQUIRED.get(kind, set()) <= properties.keys()
+    return components
+
+
+def list_events(*gaps, language="en", name=NAME):
+    calendar = build_domain_calendar([(name, gap) for gap in gaps], Translator(language), FOUND_AT)
+    return [properties for kind, properties in parse_calendar(calendar) if kind == "VEVENT"]
+
+
+@pytest.mark.parametrize("language", ["ar", "en"])
+def test_entry_is_valid_in_each_language(language):
+    (event,) = list_events(GAP, language=language)
+    assert (event["DTSTART"], event["DTEND"]) == ("20261220", "20261221")
+
+
+def test_text_is_escaped():
+    (event,) = list_events(GAP, name="a,b;c\\d")
+    assert event["SUMMARY"] == "Renew nour.org (a\\,b\\;c\\\\d)"
+    assert "according to the domain registry on 28 November 2026\\n" in event["DESCRIPTION"]
+
+
+def test_id_of_an_entry_is_stable():
+    later = replace(GAP, severity="urgent", params={**GAP.params, "expires_on": "2027-12-20"})
+    other = replace(GAP, association="amal")
+    ids = [event["UID"] for event in list_events(GAP, later, other)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_lost_domain_without_a_date_is_listed_on_the_day_it_was_found():
+    params = {"domain": "nour.org", "domain_status": "pending_delete", "registry_on": "2026-11-28"}
+    (event,) = list_events(replace(GAP, params=params))
+    assert event["DTSTART"] == "20261128"

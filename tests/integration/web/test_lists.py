@@ -1,239 +1,193 @@
-"""The lists of associations, gaps and groups with their filters."""
+"""The lists of associations and gaps: filters, chips, pages, and actions on a selection."""
 
 import re
-from datetime import timedelta
-from urllib.parse import quote, quote_plus
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from lxml import html
 
-from auditor.checking import checker
-from auditor.core import form_limits
-from auditor.presentation.views.associations import MAX_EVENTS
-from auditor.presentation.views.calls import MAX_CALLS
-from auditor.runs.run import execute_run
-from auditor.web.routes import dashboard, gaps
-from storage.models.audit import Association
-from storage.models.users import FollowUpKind
-from storage.tables.communication import FollowUp
-from tests.support.mini_network import START, link, lived, night_of, opened, steps
-from tests.support.web_server import get_text, logged_in_client
+from storage.models.users import Role
+from tests.support import sample_network
+from tests.support.web_server import get_text, logged_in_client, read_page
 
-NOW = night_of(7) + timedelta(hours=8)
-NAMES = [f"a{number:03}" for number in range(60)]
+pytestmark = pytest.mark.slow  # playing the sample network takes seconds
+
+NOW = sample_network.NOW
+GRID = "/en/associations"
 
 
-@pytest.fixture(autouse=True)
-def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "create_probe", steps)
+@pytest.fixture
+def app(sample_app):
+    return sample_app
 
 
-def build_association(number, name):
-    region = "L’Oriental & <i>" if number < 6 else "Souss"
-    tags = ("t1",) if number % 2 else ()
-    return Association(name, f"Assoc {number}", region=region, tags=tags, city="Oujda")
+def get_page(client, path):
+    return html.fromstring(read_page(client.get(path)))
 
 
-@lived
-async def app(network):
-    """Sixty associations in two regions, each with a Facebook page; the first one is gone."""
-    rows = [link(name, "facebook", name) for name in NAMES]
-    associations = [build_association(number, name) for number, name in enumerate(NAMES)]
-    network.store.registry.save_registry(associations, rows, START - timedelta(hours=1))
-    for day in (0, 1, 3, 7):
-        network.web.answers = {
-            rows[0].typed_text: "gone" if day else "alive",
-            rows[1].typed_text: "wall",
-        }
-        await execute_run(network, night_of(day))
+def list_row_ids(page):
+    return [row.get("id").removeprefix("row-") for row in page.xpath("//tbody/tr[@id]")]
 
 
-def list_associations(text):
-    return [name for name in NAMES if re.search(rf'href="/en/associations/{name}(\?[^"]*)?"', text)]
+def find_row(page, association):
+    [row] = page.xpath(f"//tr[@id='row-{association}']")
+    return row
 
 
-async def test_association_list_is_sorted_by_urgency_and_paged(app, monkeypatch):
-    monkeypatch.setattr("auditor.web.routes.associations.GRID_PAGE_SIZE", 50)
-    with logged_in_client(app, NOW) as client:
-        first_page = get_text(client, "/en/associations")
-        assert "60 associations" in first_page
-        assert first_page.index("/en/associations/a000") < first_page.index("/en/associations/a001")
-        next_url = (
-            first_page.split('rel="next"')[0]
-            .rsplit('href="', 1)[1]
-            .split('"')[0]
-            .replace("&amp;", "&")
-        )
-        second_page = get_text(client, next_url)
-    assert (len(list_associations(first_page)), len(list_associations(second_page))) == (50, 10)
-    assert sorted(list_associations(first_page) + list_associations(second_page)) == NAMES
-    assert "First page" in second_page
+def read_text(element):
+    return " ".join(element.text_content().split())
 
 
-async def test_each_filter_narrows_the_list_and_has_a_chip(app):
-    region = quote("L’Oriental & <i>")
-    with logged_in_client(app, NOW) as client:
-        assert list_associations(get_text(client, f"/en/associations?region={region}")) == NAMES[:6]
-        filtered = get_text(client, f"/en/associations?region={region}&tag=t1")
-        assert list_associations(filtered) == ["a001", "a003", "a005"]
-        assert f'href="/en/associations?region={quote_plus("L’Oriental & <i>")}"' in filtered
-        assert "<i>" not in filtered
-        assert list_associations(
-            get_text(client, "/en/associations?channel=facebook&state=broken")
-        ) == ["a000"]
-        assert list_associations(
-            get_text(client, "/en/associations?channel=facebook&state=unknown")
-        ) == ["a001"]
-        assert list_associations(get_text(client, "/en/associations?gap=channel_dead")) == ["a000"]
-        assert list_associations(get_text(client, "/en/associations?q=assoc+42")) == ["a042"]
+def test_row_has_place_actions_and_a_cell_with_status_date_and_strip_per_channel(client):
+    row = find_row(get_page(client, "/fr/associations"), "nour")
+    assert "Agadir · Souss-Massa" in read_text(row)
+    addresses = row.xpath("td[@class='row-acts']/a/@href")
+    assert addresses == ["tel:+212612345678", "https://wa.me/212612345678", "/fr/report-links/nour"]
+    row = find_row(get_page(client, GRID), "nour")
+    cells = {
+        read_text(cell.find(".//span")): cell
+        for cell in row.xpath("td[.//svg and not(@class='row-acts')]")
+    }
+    names = [name.partition(":")[0] for name in cells]
+    assert names[:5] == ["Website", "Facebook", "X (Twitter)", "LinkedIn", "YouTube"]
+    strip = cells["Website: present"].xpath(".//svg[contains(@class, 'strip')]/path/@class")
+    assert strip == ["present"]
+    assert read_text(cells["Facebook: present"].find(".//b")) == "3 days"
+    assert read_text(cells["YouTube: broken"].find(".//b")) != ""
 
 
-async def test_export_links_keep_the_filter(app):
-    with logged_in_client(app, NOW) as client:
-        assert "/en/exports/associations.csv?tag=t1" in get_text(client, "/en/associations?tag=t1")
+@pytest.mark.parametrize("query", ["", "?region=souss-massa", "?q=num"])
+def test_every_chip_leads_to_as_many_associations_as_it_says(client, query):
+    chips = get_page(client, f"{GRID}{query}").xpath("//nav[@class='grid-chips']/a")
+    assert chips[0].get("aria-current") == "true", "no filter: the first chip is chosen"
+    assert len(chips) > 5
+    for chip in chips:
+        count = int(read_text(chip).rpartition(" ")[2])
+        assert len(list_row_ids(get_page(client, chip.get("href")))) == count, read_text(chip)
 
 
-async def test_invalid_list_parameters_are_ignored(app):
-    with logged_in_client(app, NOW) as client:
-        assert "60 associations" in get_text(client, "/en/associations?sort=nonsense&after=%25%25")
-        get_text(client, "/en/groups?group_by=nonsense&since=never")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"q": "Tiznit"}, "bare"),
+        ({"q": "تيزنيت"}, "bare"),
+        ({"q": "agadir"}, "nour"),
+        ({"q": "oriental"}, "amal"),
+        ({"q": "النور"}, "long nour"),
+        ({"q": "للنور"}, "long nour"),
+        ({"tag": "badge", "region": "Souss-Massa"}, "nour"),
+        ({"channel": "youtube", "state": "broken"}, "nour"),
+        ({"channel": "linkedin", "state": "unknown"}, "nour"),
+        ({"gap": "channel_dead"}, "nour"),
+    ],
+)
+def test_search_and_filters_narrow_the_list(client, query, found):
+    page = get_page(client, f"/fr/associations?{urlencode({**query, 'sort': 'name'})}")
+    assert sorted(list_row_ids(page)) == found.split()
+
+
+def test_list_is_sorted_by_urgency_and_paged(client, monkeypatch):
+    monkeypatch.setattr("auditor.web.routes.associations.GRID_PAGE_SIZE", 10)
+    first_page = get_page(client, GRID)
+    [next_url] = first_page.xpath("//a[@rel='next']/@href")
+    second_page = get_page(client, next_url)
+    pages = list_row_ids(first_page), list_row_ids(second_page)
+    assert [len(ids) for ids in pages] == [10, 4]
+    assert {*pages[0], *pages[1]} == {entry.id for entry in sample_network.PEOPLE}
+    assert pages[0][:3] == ["long", "nour", "amal"]
+    assert "First page" in read_text(second_page)
+
+
+def test_gap_list_is_sorted_by_severity_and_counts_associations(client):
+    text = get_text(client, "/en/gaps", 'href="/en/gaps?gap=channel_dead&amp;channel=youtube"')
+    assert text.index("/en/associations/nour") < text.index("/en/associations/x0")
+    filtered = get_text(client, "/en/gaps?gap=channel_dead", "1 problem to fix")
+    assert set(re.findall(r'href="/en/associations/(\w+)', filtered)) == {"nour"}
 
 
 @pytest.mark.parametrize(
     ("path", "values"),
     [
-        ("associations?gap=nonsense&level=none&state=x&channel=y", ("nonsense", "none", "x", "y")),
-        ("gaps?gap=nonsense&gap_kind=wrong", ("nonsense",)),
+        ("associations?gap=nonsense&level=none&state=x&channel=y", {"nonsense", "none", "x", "y"}),
+        ("gaps?gap=nonsense&gap_kind=wrong", {"nonsense"}),
     ],
 )
-async def test_unknown_filter_value_finds_nothing_and_can_be_removed(app, path, values):
-    with logged_in_client(app, NOW) as client:
-        page = html.fromstring(get_text(client, f"/en/{path}"))
+def test_unknown_filter_value_finds_nothing_and_can_be_removed(client, path, values):
+    page = get_page(client, f"/en/{path}")
     assert page.xpath("//table") == []
-    chips = [chip.text.strip() for chip in page.xpath("//p[@class='chips']/a")]
-    assert {*values} <= {*chips}
-
-
-async def test_association_list_can_be_sorted_by_name_and_by_change(app):
-    with logged_in_client(app, NOW) as client:
-        by_name = get_text(client, "/en/associations?sort=name")
-        assert by_name.index("Assoc 10<") < by_name.index("Assoc 2<")
-        assert list_associations(get_text(client, "/en/associations?sort=changed"))[0] == "a000"
-
-
-async def test_gap_list_is_sorted_by_severity_and_counts_associations(app):
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, "/en/gaps")
-        assert text.index("/en/associations/a000") < text.index("/en/associations/a001")
-        assert 'href="/en/gaps?gap=channel_dead&amp;channel=facebook"' in text
-        filtered = get_text(client, "/en/gaps?gap=channel_dead")
-        assert list_associations(filtered) == ["a000"]
-        assert "1 problem to fix" in filtered
-
-
-async def test_groups_are_sorted_by_their_change(app):
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, "/en/groups?group_by=region")
-        assert text.index("L’Oriental") < text.index("Souss")
-        assert "5 of 6 confirmed on 4 March 2026, now 4 of 6" in text
-        assert "t1" in get_text(client, "/en/groups?group_by=tag")
-
-
-@pytest.mark.parametrize("path", ["associations", "gaps", "groups"])
-@pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_lists_work_without_associations(tmp_path, path, language):
-    app = opened(tmp_path)
-    with logged_in_client(app, NOW) as client:
-        get_text(client, f"/{language}/{path}")
-    app.store.close()
+    assert values <= {chip.text.strip() for chip in page.xpath("//p[@class='chips']/a")}
 
 
 @pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("channel=facebook", ["Facebook: has a problem"]),
-        ("channel=facebook&state=present", ["Facebook", "present"]),
-        ("channel=facebook&gap=channel_dead", ["Facebook"]),
-    ],
+    "path", ["associations?sort=nonsense&after=%25%25", "groups?group_by=nonsense&since=never"]
 )
-async def test_channel_filter_without_a_state_means_a_gap_on_it(app, query, expected):
-    with logged_in_client(app, NOW) as client:
-        text = html.fromstring(client.get(f"/en/associations?{query}").text)
-        plain = html.fromstring(client.get("/en/gaps?channel=facebook").text)
-    labels = [chip.text_content() for chip in text.xpath("//p[@class='chips']/a/bdi")]
-    assert [label for label in labels if label in expected or "Facebook" in label] == expected
-    assert text.xpath("//select[@name='state']/option")[0].text == "any status"
-    assert plain.xpath("//p[@class='chips']/a/bdi")[0].text_content() == "Facebook"
+def test_invalid_list_parameters_are_ignored(client, path):
+    get_text(client, f"/en/{path}")
 
 
-STEPS = [-1, 0, 1]
+def test_association_leads_back_to_the_same_filter_and_row(client):
+    page = get_page(client, f"{GRID}?region=souss-massa&sort=name")
+    address = find_row(page, "nour").xpath("th/a/@href")[0]
+    parts = urlsplit(get_page(client, address).xpath("//a[@class='back']/@href")[0])
+    assert (parts.path, parts.fragment) == (GRID, "row-nour")
+    assert parse_qs(parts.query) == {"region": ["souss-massa"], "sort": ["name"]}
 
 
-def count_groups(text):
-    return len(html.fromstring(text).findall('.//div[@class="pair"]/section'))
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "x=1&next=//evil.example"]
+)
+def test_way_back_leads_nowhere_else(client, back):
+    page = client.get("/en/associations/nour", params={"back": back}).text
+    assert html.fromstring(page).xpath("//a[@class='back']/@href") == [f"{GRID}#row-nour"]
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, step):
-    monkeypatch.setattr(dashboard, "MAX_SHOWN_GROUPS", 2 - step)
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, "/en/groups")
-    assert count_groups(text) == (2 if step <= 0 else 1)
-    assert ("1 more group" in text) is (step > 0)
+def test_coordinator_of_a_region_selects_only_there(app):
+    user = {"name": "Salma", "role": Role.COORDINATOR, "regions": ("oriental",)}
+    with logged_in_client(app, NOW, **user) as client:
+        assert get_page(client, GRID).xpath("//input[@name='id']/@value") == ["amal"]
+        data = {"action": "export", "id": ["amal", "nour"]}
+        assert client.post(GRID, data=data).status_code == 403
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_comparison_reaches_back_over_some_runs(app, monkeypatch, step):
-    """The network has four runs."""
-    monkeypatch.setattr(dashboard, "MAX_COMPARED_RUNS", 4 - step)
-    first_day = night_of(0).date()
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, f"/en/groups?since={first_day}")
-    assert (f'name="since" value="{first_day}"' in text) is (step <= 0)
+def test_selection_is_exported_or_shown_again_if_it_is_empty(client):
+    export = client.post(GRID, data={"action": "export", "id": ["nour", "amal"]})
+    assert "spreadsheetml" in export.headers["content-type"]
+    empty = client.post(GRID, data={"action": "export", "back": "region=souss-massa"})
+    assert empty.headers["location"] == f"{GRID}?region=souss-massa#list"
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_page_of_changes_says_if_some_are_left_out(app, monkeypatch, step):
-    path = f"/en/changes?since={night_of(1).date()}"
-    with logged_in_client(app, NOW) as client:
-        count = int(re.search(r"(\d+) new problem", get_text(client, path))[1])
-        monkeypatch.setattr(gaps, "MAX_LISTED_CHANGES", count - step)
-        text = get_text(client, path)
-    assert count > 0
-    assert ("Only the most severe are shown." in text) is (step > 0)
+def test_tag_is_added_and_logged(app, client):
+    data = {"action": "tag", "id": ["nour", "bare"], "tag": " to visit "}
+    location = client.post(GRID, data=data).headers["location"]
+    page = get_page(client, location)
+    assert sorted(list_row_ids(page)) == ["bare", "nour"]
+    assert "Tag added: to visit" in read_text(page)
+    entry = app.store.registry.get_association_entry("nour")
+    assert entry.association.tags == ("rabat", "badge", "to visit")
+    assert entry.contact.phone == "06 12 34 56 78"
+    assert len(list(app.store.registry.list_accounts("nour"))) == 5
+    log = app.store.audit_log.list_audit_log(association="nour")
+    [change, *_] = [item for item in log if item.field == "tags"]
+    assert (change.author, change.source) == ("Amina", "web")
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("path", ["associations", "exports/gaps.csv", "meeting", "meeting.xlsx"])
-async def test_search_has_a_longest_text(app, step, path):
-    """2,000 words made SQLite refuse the query (500)."""
-    words = " ".join(map(str, range(100)))[: form_limits.MAX_SEARCH_CHARS + step - 1] + "x"
-    with logged_in_client(app, NOW) as client:
-        status = client.get(f"/en/{path}", params={"q": words}).status_code
-    assert status == (200 if step <= 0 else 422)
+def test_messages_of_a_selection_have_links_and_texts_and_are_marked_as_sent(app, client):
+    response = client.post("/fr/associations", data={"action": "messages", "id": ["nour", "bare"]})
+    location = response.headers["location"]
+    page = html.fromstring(get_text(client, location))
+    chats = page.xpath("//a[starts-with(@href, 'https://wa.me/212612345678?text=')]")
+    mails = page.xpath("//a[starts-with(@href, 'mailto:nour@nour.example?subject=')]")
+    assert (len(page.xpath("//article")), len(chats), len(mails)) == (2, 1, 1)
+    assert app.store.report_links.list_recent(NOW, association="bare")
+    [sent_url] = page.xpath("//article[1]//form/@action")
+    for is_sent, kinds in (("true", ["wrote"]), ("false", [])):
+        response = client.post(sent_url, data={"is_sent": is_sent})
+        assert response.headers["location"] == f"{location.partition('#')[0]}#message-0"
+        assert get_text(client, location).count(">Envoyé<") == len(kinds)
+        assert [one.kind for one in app.store.follow_ups.list_follow_ups("nour")] == kinds
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_meeting_pack_has_a_limited_number_of_calls(app, step):
-    with logged_in_client(app, NOW) as client:
-        status = client.get(f"/en/meeting?call_limit={MAX_CALLS + step}").status_code
-    assert status == (200 if step <= 0 else 422)
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_history_of_an_association_counts_what_it_leaves_out(app, step):
-    """It left it out silently."""
-
-    def list_entries(client):
-        text = get_text(client, "/en/associations/a002")
-        return html.fromstring(text).findall('.//section[@aria-labelledby="history"]//li'), text
-
-    with logged_in_client(app, NOW) as client:
-        entries, _ = list_entries(client)
-        for _ in range(MAX_EVENTS + step - len(entries)):
-            note = FollowUp(association="a002", kind=FollowUpKind.NOTE, author="A", text="x")
-            note.occurred_at = NOW
-            app.store.follow_ups.add(note)
-        entries, text = list_entries(client)
-    assert len(entries) == min(MAX_EVENTS, MAX_EVENTS + step)
-    assert ("1 more change" in text) is (step > 0)
+def test_report_links_of_a_selection_are_a_spreadsheet(app, client):
+    response = client.post("/fr/associations", data={"action": "report_links", "id": ["x1"]})
+    assert "report_links" in response.headers["content-disposition"]
+    assert app.store.report_links.list_recent(NOW, association="x1")

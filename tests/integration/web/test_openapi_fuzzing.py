@@ -1,6 +1,7 @@
 """Requests that schemathesis generates cause no server error."""
 
 import logging
+from contextlib import closing, suppress
 from types import SimpleNamespace
 
 import httpx
@@ -35,23 +36,24 @@ CONTENT_TYPES = {"text/html", "text/plain", "text/calendar", "image/svg+xml", "a
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
-def operations():
-    """Return every operation by its label; the site itself does not publish a schema."""
-    web = create_app(SimpleNamespace(config=load_config(find_packaged_config(), {})), lambda: NOW)
-    schema = get_openapi(title="auditor", version="1", routes=web.routes)
-    operations_found = schemathesis.openapi.from_dict(schema).get_all_operations()
-    return {operation.ok().label: operation.ok() for operation in operations_found}
-
-
-OPERATIONS = operations()
+WEB = create_app(SimpleNamespace(config=load_config(find_packaged_config(), {})), lambda: NOW)
+SCHEMA = get_openapi(title="auditor", version="1", routes=WEB.routes)
+"""The schema of the pages, which the site itself does not publish."""
+OPERATIONS = {
+    found.ok().label: found.ok()
+    for found in schemathesis.openapi.from_dict(SCHEMA).get_all_operations()
+}
+UNSENDABLE = (
+    *(httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError, TypeError, AttributeError),
+)
+"""What a client raises for a request that no client can send."""
 
 
 @pytest.fixture(scope="module")
 def get_client_of_network(tmp_path_factory):
     """Return a client with a new administrator session, or without one."""
     app = played(tmp_path_factory.mktemp("network"))
-    with anonymous_client(app) as client:
-        client.timeout = 60
+    with closing(app.store), anonymous_client(app) as client:
 
         def get_client(is_logged_in):
             client.cookies.clear()
@@ -60,7 +62,6 @@ def get_client_of_network(tmp_path_factory):
             return client
 
         yield get_client
-    app.store.close()
 
 
 def send(client, case):
@@ -73,16 +74,8 @@ def send(client, case):
     if cookies := transport.get("cookies"):
         cookie_header = "; ".join(f"{name}={value}" for name, value in cookies.items())
         request["headers"] = {**request.get("headers", {}), "cookie": cookie_header}
-    try:
+    with suppress(*UNSENDABLE):
         return client.request(**request)
-    except (
-        httpx.InvalidURL,
-        httpx.LocalProtocolError,
-        UnicodeEncodeError,
-        TypeError,
-        AttributeError,
-    ):
-        return None
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
+from probes.models.finding import Reason
 from tests.support.hostile_server.server import MEGABYTE, answer, moved
 
 WORDS = (
@@ -53,11 +54,7 @@ def build_sitemap(entries: bytes, kind: bytes = b"urlset", doctype: bytes = b"")
     return build_html(b"application/xml", xml)
 
 
-def build_chunks(lines: bytes) -> bytes:
-    """Return a response with this chunked body."""
-    return build_response(b"Transfer-Encoding: chunked\r\n", lines)
-
-
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
 CHUNKED_PAGE = b"%x\r\n" % len(PAGE) + PAGE + b"\r\n0\r\n\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(PAGE)
 LAUGHS = (
@@ -79,7 +76,7 @@ SHOWN_MESSAGES = {
     "bigheader": build_response(b"X-Policy: " + b"y" * 60_000 + b"\r\n" + LENGTH),
     "manyheaders": build_response(b"".join(b"X-%d: y\r\n" % n for n in range(200)) + LENGTH),
     "utf8header": build_response("X: جمعية\r\n".encode() + LENGTH),
-    "lengthchunked": build_response(LENGTH + b"Transfer-Encoding: chunked\r\n", CHUNKED_PAGE),
+    "lengthchunked": build_response(LENGTH + CHUNKED, CHUNKED_PAGE),
     "extradata": build_response(LENGTH, PAGE + b"HTTP/1.1 200 OK\r\n\r\nEVIL"),
     "cookieflood": build_response(
         b"".join(b"Set-Cookie: c%d=%s\r\n" % (n, b"v" * 200) for n in range(90)) + LENGTH
@@ -106,21 +103,24 @@ BROKEN_MESSAGES = {
     "lengthlistdiffers": build_response(b"Content-Length: 2, 3\r\n", b"ok!"),
     "lengthdiffers": build_response(b"Content-Length: 2\r\nContent-Length: 3\r\n", b"ok!"),
     "lengthhuge": build_response(b"Content-Length: 99999999999999999999\r\n"),
-    "chunkcut": build_chunks(b"500\r\nab"),
-    "chunknegative": build_chunks(b"-5\r\nabcde\r\n0\r\n\r\n"),
-    "chunkhuge": build_chunks(b"ffffffffffffffffffff\r\nab"),
+    "chunkcut": build_response(CHUNKED, b"500\r\nab"),
+    "chunknegative": build_response(CHUNKED, b"-5\r\nabcde\r\n0\r\n\r\n"),
+    "chunkhuge": build_response(CHUNKED, b"ffffffffffffffffffff\r\nab"),
 }
 
-STATUSES = {  # other failures than those of `server.py`
-    "status408": answer(b"", "408 Request Timeout"),
-    "status500": answer(PAGE, "500 Internal Server Error"),
-    "status520": answer(PAGE, "520 Web Server Returned an Unknown Error"),
-    "toomany": answer(b"", "429 Too Many Requests"),
-    "toomanyyears": answer(
-        b"", "429 Too Many Requests", b"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n"
-    ),
-    "toomanynegative": answer(b"", "429 Too Many Requests", b"Retry-After: -5\r\n"),
-    "toomanyarabic": answer(b"", "429 Too Many Requests", "Retry-After: ٣\r\n".encode()),
+STATUSES = {  # other failures than those of `server.py`, and their reasons
+    "status408": (answer(b"", "408 Request Timeout"), Reason.BLOCKED),
+    "status500": (answer(PAGE, "500 Internal Server Error"), Reason.SERVER_ERROR),
+    "status520": (answer(PAGE, "520 Web Server Returned an Unknown Error"), Reason.SERVER_ERROR),
+    **{
+        name: (answer(b"", "429 Too Many Requests", headers), Reason.RATE_LIMITED)
+        for name, headers in {
+            "toomany": b"",
+            "toomanyyears": b"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n",
+            "toomanynegative": b"Retry-After: -5\r\n",
+            "toomanyarabic": "Retry-After: ٣\r\n".encode(),
+        }.items()
+    },
 }
 
 # pages that attack parsers; each is a body of up to 2 MiB after the words of a healthy page

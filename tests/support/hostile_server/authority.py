@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,30 @@ class Authority:
             chains.get(wrong) or [certificate(host, self.root, hosts=hosts)],
             weak=wrong == "weak_key",
         )
+
+    def faulty_context(self, fault: str, host: str) -> ssl.SSLContext | None:
+        """Return a server's TLS context with any fault. None: a server that speaks no TLS."""
+        if fault in {"plain", "stall"}:
+            return None
+        if fault == "bad_names":
+            return self.context_with_names(b"\x30\x05\x82")
+        if fault == "many_names":
+            return self.context_for(*(f"n{number}.example" for number in range(5_000)))
+        context = self.context(fault, host)
+        if fault == "old_protocol":
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                context.options |= ssl.OP_NO_TLSv1_3 | ssl.OP_NO_TLSv1_2
+        elif fault == "weak_cipher":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers("ECDHE-ECDSA-NULL-SHA:@SECLEVEL=0")
+        elif fault == "unknown_name":
+            context.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        elif fault == "client_certificate":
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.file)
+        return context
 
     def context_with_names(self, der: bytes) -> ssl.SSLContext:
         """Return a server's TLS context with a self-signed certificate that has these raw names."""

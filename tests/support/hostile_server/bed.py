@@ -5,8 +5,8 @@
 Every address responds on every port of the cases, over real sockets and with a real DNS server. No
 packet leaves the namespace. Prints a list of {"id", "outcome", "reached": [[address, port], …],
 "heard": [request line, …]}. The first argument selects the client: `ours`, `open` (all addresses
-allowed, which shows that the test bed detects connections), `proxied` (through a proxy), `judged`
-(through a proxy, with DNS servers) or `ssrfguard`.
+allowed, which shows that the test bed detects connections), `proxied` (through a proxy) or `judged`
+(through a proxy, with DNS servers).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,6 @@ NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 PORTS = {80, 443, 8080, 8443}
 PROXY_PORT = 3128
 SETTLED = 5  # steps of the event loop until a connection is recorded
-Asking = Callable[[str], Awaitable[str]]
 
 
 def everywhere() -> None:
@@ -82,44 +81,31 @@ class Everywhere:
 
 def ports_of(cases: list[Case]) -> set[int]:
     """Return the ports of the web and of all cases."""
-    ports = (int(port) for case in cases for port in re.findall(r":(\d{1,5})\b", _addresses(case)))
+    addresses = (f"{case['url']} {case.get('redirect', '')}" for case in cases)
+    ports = (int(port) for text in addresses for port in re.findall(r":(\d{1,5})\b", text))
     return PORTS | {port for port in ports if 0 < port < 65536}
 
 
-def _addresses(case: Case) -> str:
-    return f"{case['url']} {case.get('redirect', '')}"
+async def fetch(url: str, options: FetchOptions) -> str:
+    """Fetch a URL with a new fetcher, so no connection is reused, and return its outcome."""
+    async with Fetcher(options, NOW) as fetcher:
+        try:
+            return str((await fetcher.get(PageRequest(url, is_registered_link=True))).status)
+        except FetchError as error:
+            return str(error.reason)
+        except Exception as error:  # unexpected exceptions are results too  # noqa: BLE001
+            return f"untyped {error!r}"
 
 
-@asynccontextmanager
-async def fetching(options: FetchOptions) -> AsyncIterator[Asking]:
-    """Yield a function that fetches a URL with a new fetcher, so no connection is reused."""
-
-    async def ask(url: str) -> str:
-        async with Fetcher(options, NOW) as fetch:
-            try:
-                return str((await fetch.get(PageRequest(url, is_registered_link=True))).status)
-            except FetchError as error:
-                return str(error.reason)
-
-    yield ask
-
-
-@asynccontextmanager
-async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
-    """Yield the function of a client that fetches a URL and returns its outcome."""
+def build_options(who: str, nameserver: str) -> FetchOptions:
+    """Return the options of a client."""
+    proxy = f"http://11.11.11.11:{PROXY_PORT}"
     changes: dict[str, dict[str, Any]] = {
         "ours": {},
         "open": {"allow_networks": ("0.0.0.0/0", "::/0")},
-        "proxied": {"proxy": f"http://11.11.11.11:{PROXY_PORT}", "nameservers": ()},
-        "judged": {"proxy": f"http://11.11.11.11:{PROXY_PORT}"},
+        "proxied": {"proxy": proxy, "nameservers": ()},
+        "judged": {"proxy": proxy},
     }
-    if who == "ssrfguard":
-        # the import takes half a second
-        from tests.support.hostile_server.second import opinion  # noqa: PLC0415
-
-        async with opinion(nameserver) as ask:
-            yield ask
-        return
     defaults = {
         "nameservers": (nameserver,),
         "host_delay": 0,
@@ -127,8 +113,7 @@ async def asking(who: str, nameserver: str) -> AsyncIterator[Asking]:
         "retry_wait": 0,
         "timeout": 3,
     }
-    async with fetching(FetchOptions(**defaults | changes[who])) as ask:
-        yield ask
+    return FetchOptions(**defaults | changes[who])
 
 
 async def play(who: str, cases: list[Case]) -> list[Case]:
@@ -138,15 +123,12 @@ async def play(who: str, cases: list[Case]) -> list[Case]:
         ports = ports_of(cases) | {PROXY_PORT}
         everyone = await stack.enter_async_context(Everywhere(ports, Site(cases)))
         names = await stack.enter_async_context(NameServer(zone(cases)))
-        ask = await stack.enter_async_context(asking(who, names.address))
+        options = build_options(who, names.address)
         for case in cases:
             everyone.accepted.clear()
             everyone.heads.clear()
             names.asked.clear()
-            try:
-                outcome = await ask(case["url"])
-            except Exception as error:  # unexpected exceptions are results too  # noqa: BLE001
-                outcome = f"untyped {error!r}"
+            outcome = await fetch(case["url"], options)
             for _ in range(SETTLED):
                 await asyncio.sleep(0)
             results.append(

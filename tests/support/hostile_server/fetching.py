@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ from probes.http.fetcher import Fetcher, FetchOptions, PageParserPool
 from probes.http.host_state import HostLock
 from probes.links.channel_registry import find_host_kind
 from probes.models.http import FetchError, Page, PageRequest
+from tests.support.hostile_server.server import Hostile
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
@@ -82,3 +85,39 @@ def describe_outcome(outcome: Page | FetchError) -> str:
     if isinstance(outcome, Page):
         return str(outcome.status)
     return f"{outcome.reason}/{outcome.detail}"
+
+
+@dataclass
+class Visit:
+    """The outcomes of requests, the requests that the server saw, and the waits of the fetcher."""
+
+    outcomes: list[str]
+    seen: dict[str, int]
+    sleeps: list[float]
+
+
+async def visit(
+    answers: Mapping[str, bytes | list[bytes]], *paths: str, links: bool = True, **changes: Any
+) -> Visit:
+    """Request pages one after another, as registered links or not, from a server with answers.
+
+    A list has the answer to each request for the path, until the server behaves as usual. The path
+    `*` is any other one.
+    """
+    clock = Clock()
+
+    def script(path: str, times: int) -> bytes | None:
+        scripted = answers.get(path, answers.get("*"))
+        if isinstance(scripted, list):
+            return scripted[times - 1] if times <= len(scripted) else None
+        return scripted
+
+    outcomes = []
+    async with Hostile(script) as server, create_fetcher(clock, **changes) as fetch:
+        for path in paths:
+            try:
+                request = PageRequest(server.url(path), is_registered_link=links)
+                outcomes.append(describe_outcome(await fetch.get(request)))
+            except FetchError as error:
+                outcomes.append(describe_outcome(error))
+    return Visit(outcomes, dict(server.seen), clock.sleeps)

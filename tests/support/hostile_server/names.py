@@ -64,21 +64,15 @@ class NameServer(asyncio.DatagramProtocol):
         return says
 
 
-def _pack_addresses(texts: list[str], kind: int) -> list[bytes]:
-    wanted = 4 if kind == A else 6
-    addresses = map(ip_address, texts)
-    return [address.packed for address in addresses if address.version == wanted]
-
-
-def _encode_name(name: str) -> bytes:
-    labels = [label.encode() for label in name.split(".")]
-    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
-
-
 def _reply(number: bytes, question: bytes, kind: int, says: Says) -> bytes:
     code = CODES[says] if isinstance(says, str) else 0
     texts = [] if isinstance(says, str) else says
-    records = list(map(_encode_name, texts)) if kind == NS else _pack_addresses(texts, kind)
+    if kind == NS:
+        labels = ([label.encode() for label in text.split(".")] for text in texts)
+        records = [b"".join(bytes([len(one)]) + one for one in name) + b"\0" for name in labels]
+    else:
+        addresses = map(ip_address, texts)
+        records = [one.packed for one in addresses if one.version == (4 if kind == A else 6)]
     flags = (0x8180 | code).to_bytes(2, "big")
     counts = b"\x00\x01" + len(records).to_bytes(2, "big") + bytes(4)
     answers = b"".join(

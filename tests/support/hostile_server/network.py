@@ -58,7 +58,7 @@ def open_store(folder: Path) -> Store:
 
 def register_sites(folder: Path, links: dict[str, str], now: datetime = NOW) -> None:
     """Register each site as an association of its name, healthy ones between the attacks."""
-    names = sorted(links, key=crc32_of)
+    names = sorted(links, key=lambda name: zlib.crc32(name.encode()))  # always the same mix
     rows = [
         AccountRow(name, links[name], identify.identify_link(links[name], "website"), "website")
         for name in names
@@ -66,8 +66,3 @@ def register_sites(folder: Path, links: dict[str, str], now: datetime = NOW) -> 
     with open_store(folder) as store:
         associations = [Association(name, f"Association {name}") for name in names]
         store.registry.save_registry(associations, rows, now)
-
-
-def crc32_of(name: str) -> int:
-    """Return a number that mixes the sites in the same order each time."""
-    return zlib.crc32(name.encode())

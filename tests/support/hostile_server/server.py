@@ -11,7 +11,7 @@ import socket
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
@@ -101,6 +101,8 @@ ONCE: dict[str, bytes] = {
     "empty": answer(b""),
     "pdf": b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 5\r\n\r\n%PDF-",
     "upgrade": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx",
+    "charset/rot13": b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=rot13\r\n"
+    b"Content-Length: 2\r\n\r\n\xff\xfe",
     "robotsdown": answer(b"", "503 Service Unavailable"),
 }
 ENDLESS: dict[str, tuple[bytes, bytes, float]] = {  # first bytes, repeated bytes, seconds between
@@ -140,7 +142,6 @@ class Hostile:
         self.hosts = hosts
         self.seen: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
-        self.by_host: Counter[str] = Counter()
         self.heads: list[str] = []
         self.connections = 0
         self._writers: set[asyncio.StreamWriter] = set()
@@ -201,83 +202,38 @@ class Hostile:
         path = head.split(" ")[1].removeprefix("/").split("?")[0]
         self.heads.append(head)
         self.seen[path] += 1
-        self.by_host[writer.get_extra_info("sockname")[0]] += 1
         scripted = self.script(path, self.seen[path]) if self.script else None
         if isinstance(scripted, bytes):
             return await self._write(writer, path, scripted)
         path = scripted or path
-        if path.startswith("redirect/"):
-            return await self._write(
-                writer, path, moved(b"/redirect/%d" % (int(path.split("/")[1]) + 1))
-            )
-        if path.startswith("charset/"):
-            kind = path.split("/")[1].encode()
-            body = (
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset="
-                + kind
-                + b"\r\nContent-Length: 2\r\n\r\n\xff\xfe"
-            )
-            return await self._write(writer, path, body)
-        return await BEHAVIOURS.get(path, _once)(self, writer, path)
+        if path in ENDLESS:
+            first, more, pause = ENDLESS[path]
+            await self._write(writer, path, first)
+            while not writer.is_closing():
+                await self._write(writer, path, more)
+                await asyncio.sleep(pause)
+        if path == "hang":
+            await writer.wait_closed()
+        if path == "resetbody":
+            await self._write(writer, path, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+            await asyncio.sleep(0.05)  # a reset discards what the client has not read
+        if path in {"reset", "resetbody"}:  # close with RST instead of FIN
+            connection = writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        if path in {"hang", "reset", "resetbody", *ENDLESS}:
+            return False
+        if path == "echo":
+            data = answer(head.encode("latin-1"))
+        elif path.startswith("redirect/"):
+            data = moved(b"/redirect/%d" % (int(path.split("/")[1]) + 1))
+        else:
+            data = ONCE.get(path, ONCE["missing"])
+        is_kept = await self._write(writer, path, data)
+        return is_kept and path not in {"garbage", "silence", "extra", "nocontent"}
 
     async def _write(self, writer: asyncio.StreamWriter, path: str, data: bytes) -> bool:
         writer.write(data)
         self.sent[path] += len(data)
         await writer.drain()
-        keep: bool = b"Connection: close" not in data[:200]
-        return keep
-
-
-async def _once(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
-    if path in ENDLESS:
-        return await _endless(server, writer, path)
-    known = ONCE.get(path, ONCE["missing"])
-    kept = await server._write(writer, path, known)
-    return kept and path not in {"garbage", "silence", "extra", "nocontent"}
-
-
-async def _endless(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
-    first, more, pause = ENDLESS[path]
-    await server._write(writer, path, first)
-    while not writer.is_closing():
-        await server._write(writer, path, more)
-        await asyncio.sleep(pause)
-    return False
-
-
-def _reset(writer: asyncio.StreamWriter) -> bool:
-    """Close with RST instead of FIN."""
-    connection = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-    return False
-
-
-async def _reset_at_once(_: Hostile, writer: asyncio.StreamWriter, __: str) -> bool:
-    return _reset(writer)
-
-
-async def _reset_in_body(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
-    await server._write(writer, path, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
-    await asyncio.sleep(
-        0.05
-    )  # a reset discards unread data, so wait until the client has read the head
-    return _reset(writer)
-
-
-async def _hang(_: Hostile, writer: asyncio.StreamWriter, __: str) -> bool:
-    await writer.wait_closed()
-    return False
-
-
-async def _echo(server: Hostile, writer: asyncio.StreamWriter, path: str) -> bool:
-    return await server._write(writer, path, answer(server.heads[-1].encode("latin-1")))
-
-
-Behaviour = Callable[[Hostile, asyncio.StreamWriter, str], Awaitable[bool]]
-BEHAVIOURS: dict[str, Behaviour] = {
-    "reset": _reset_at_once,
-    "resetbody": _reset_in_body,
-    "hang": _hang,
-    "echo": _echo,
-}
+        return b"Connection: close" not in data[:200]

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.support.hostile_server import tls_faults
 from tests.support.hostile_server.attack_bodies import build_home
 from tests.support.hostile_server.attacks import ATTACKS, Attack
 from tests.support.hostile_server.authority import Authority
@@ -32,7 +31,10 @@ class HostileWeb:
         self.attacks = {attack.name: attack for attack in attacks}
         self.links: dict[str, str] = {}
         self.server = Hostile(self._answer)
-        self.names = NameServer(self._build_zone())
+        self.names = NameServer(
+            {f"{name}.example": LOOPBACK for name in self.healthy}
+            | {attack.host: LOOPBACK if attack.dns is None else attack.dns for attack in attacks}
+        )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -50,19 +52,12 @@ class HostileWeb:
 
     async def _listen_with_tls(self, attack: Attack) -> int:
         """Start the TLS server of an attack and return its port."""
-        context = tls_faults.build_context(self.authority, attack.tls, attack.host)
+        context = self.authority.faulty_context(attack.tls, attack.host)
         without_tls = {"stall": self.server.stall, "plain": self.server.serve_plainly}
         serve = without_tls.get(attack.tls, self.server.serve)
         server = await asyncio.start_server(serve, LOOPBACK[0], 0, ssl=context)
         self._stack.callback(server.close)
-        port: int = server.sockets[0].getsockname()[1]
-        return port
-
-    def _build_zone(self) -> dict[str, object]:
-        zone: dict[str, object] = {f"{name}.example": LOOPBACK for name in self.healthy}
-        for attack in self.attacks.values():
-            zone[attack.host] = LOOPBACK if attack.dns is None else attack.dns
-        return zone
+        return server.sockets[0].getsockname()[1]
 
     def _answer(self, path: str, _: int) -> bytes | str | None:
         """Return the response of the requested host, or the name of a fault."""

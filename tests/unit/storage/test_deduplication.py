@@ -46,16 +46,14 @@ PRESENT = Finding(Presence.PRESENT, status=200, name="Amal", facts=FACTS)
 @pytest.fixture
 def store(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
-        save_links(opened)
+        opened.registry.save_registry([AMAL, NOUR], LINKS, NOW)
+        for number in range(4):
+            opened.runs.begin_or_resume(DAY + timedelta(days=number), NOW)
         yield opened
 
 
 def compute_fingerprint(observation):
     return sanitize_and_fingerprint(observation)[1]
-
-
-def save_links(store):
-    store.registry.save_registry([AMAL, NOUR], LINKS, NOW)
 
 
 def make_observation(run_id, later=timedelta(0), finding=PRESENT, evidence=(PAGE, FEED)):
@@ -64,77 +62,31 @@ def make_observation(run_id, later=timedelta(0), finding=PRESENT, evidence=(PAGE
     return Observation(1, run_id, NOW + later, finding, dated, probe_version=7)
 
 
-def create_runs(store, count):
-    return [
-        store.runs.begin_or_resume(DAY + timedelta(days=number), NOW).id for number in range(count)
-    ]
-
-
 def list_result_ids(store):
     with closing(sqlite3.connect(store.database_file)) as raw:
         return raw.execute("SELECT id FROM probe_result ORDER BY id").fetchall()
 
 
-def vary_volatile_values(observation):
-    """Return an equal observation with other seconds, dates, header values and header order."""
-    first, second = observation.evidence
-    headers = dict(
-        reversed({**first.headers, "date": "Thu, 26 Nov 2026", "server": "nginx/1.26"}.items())
-    )
-    facts = {**observation.finding.facts, "seconds": 1}
-    slower = replace(
-        first,
-        headers=headers,
-        elapsed_seconds=1.0712,
-        fetched_at=first.fetched_at - timedelta(seconds=9),
-    )
-    return replace(
-        observation, finding=replace(observation.finding, facts=facts), evidence=(slower, second)
-    )
-
-
 def test_equal_result_is_stored_once_with_the_times_of_each_run(store):
-    first_run, second_run, third_run = create_runs(store, 3)
-    first, second = (
-        make_observation(first_run),
-        vary_volatile_values(make_observation(second_run, timedelta(days=1, seconds=3))),
+    first, third = make_observation(1), make_observation(3, timedelta(days=2))
+    headers = {"server": "nginx/1.26", "date": "Thu, 26 Nov 2026", "content-type": "text/html"}
+    other = {"headers": headers, "elapsed_seconds": 1.0712, "fetched_at": NOW - timedelta(days=1)}
+    second = make_observation(
+        2,
+        timedelta(days=1, seconds=3),
+        replace(PRESENT, facts={**FACTS, "seconds": 1}),
+        (replace(PAGE, **other), FEED),
     )
-    store.observations.record([first])
-    store.observations.record([second])
-    store.observations.record([make_observation(third_run, timedelta(days=2))])
+    for observation in (first, second, third):
+        store.observations.record([observation])
     assert len(list_result_ids(store)) == 1
     stored = list(store.observations.list_observations())
-    assert stored[0] == first
-    assert stored[1] == replace(second, evidence=first.evidence)
-    assert stored[1].finding.facts["seconds"] == 1
-    third = make_observation(third_run, timedelta(days=2))
-    assert stored[2] == replace(third, evidence=first.evidence)
+    assert stored == [
+        first,
+        replace(second, evidence=first.evidence),
+        replace(third, evidence=first.evidence),
+    ]
     assert [item.is_repeat for item in stored] == [False, True, True]
-
-
-def test_repeat_has_its_own_duration(store):
-    first_run, second_run, third_run = create_runs(store, 3)
-    slower = replace(PRESENT, facts={**FACTS, "seconds": 2})
-    store.observations.record([make_observation(first_run)])
-    store.observations.record([make_observation(second_run, timedelta(days=1), finding=slower)])
-    last = store.observations.get(second_run, 1)
-    assert last.finding == slower
-    store.observations.record(
-        [replace(last, run_id=third_run, observed_at=last.observed_at + timedelta(days=1))]
-    )
-    assert store.observations.get(third_run, 1).finding == slower
-    assert len(list_result_ids(store)) == 1
-
-
-def test_last_observation_has_the_duration_of_its_evidence(store):
-    """It is compared with the pages of its result when the account is checked again."""
-    first_run, second_run = create_runs(store, 2)
-    slower = replace(PRESENT, facts={**FACTS, "seconds": 2})
-    store.observations.record([make_observation(first_run)])
-    store.observations.record([make_observation(second_run, timedelta(days=1), finding=slower)])
-    last = store.observations.find_last_observations([1], before_day=DAY + timedelta(days=2))[1]
-    assert last[1].run_id == second_run
-    assert last[1].finding == PRESENT
 
 
 @pytest.mark.parametrize(
@@ -157,16 +109,13 @@ def test_last_observation_has_the_duration_of_its_evidence(store):
     ],
 )
 def test_different_content_creates_a_new_result(store, changes):
-    first_run, second_run, third_run = create_runs(store, 3)
-    changed = make_observation(second_run, timedelta(days=1), **changes)
-    store.observations.record([make_observation(first_run)])
-    store.observations.record([changed])
-    assert len(list_result_ids(store)) == 2
-    assert store.observations.get(second_run, 1) == changed
-    third = make_observation(third_run, timedelta(days=2))
-    store.observations.record([third])
-    assert len(list_result_ids(store)) == 2
-    assert store.observations.get(third_run, 1) == replace(third, evidence=(PAGE, FEED))
+    first, third = make_observation(1), make_observation(3, timedelta(days=2))
+    changed = make_observation(2, timedelta(days=1), **changes)
+    for observation, count in ((first, 1), (changed, 2), (third, 2)):
+        store.observations.record([observation])
+        assert len(list_result_ids(store)) == count
+    assert store.observations.get(2, 1) == changed
+    assert store.observations.get(3, 1) == replace(third, evidence=(PAGE, FEED))
 
 
 def make_platform_observation(run_id, later=timedelta(0), days_ago=None, **changes):
@@ -182,7 +131,11 @@ def make_platform_observation(run_id, later=timedelta(0), days_ago=None, **chang
     return replace(make_observation(run_id, later, finding, (page,)), **changes)
 
 
-OTHER_SERVER_HEADERS = {**PAGE.headers, "x-served-by": "another of its servers"}
+def fingerprint_page(changes):
+    """Return the fingerprint of an observation of a platform whose page has other fields."""
+    observation = make_platform_observation(1)
+    page = replace(observation.evidence[0], **changes)
+    return compute_fingerprint(replace(observation, evidence=(page,)))
 
 
 @pytest.mark.parametrize(
@@ -193,16 +146,11 @@ OTHER_SERVER_HEADERS = {**PAGE.headers, "x-served-by": "another of its servers"}
         {"truncated": True},
         {"certificate_expires": date(2027, 4, 9)},
         {"certificate_names": ("annour.example",)},
-        {"headers": OTHER_SERVER_HEADERS},
+        {"headers": {**PAGE.headers, "x-served-by": "another of its servers"}},
     ],
 )
-def test_volatile_fields_of_a_platform_are_not_compared(store, changes):
-    first_run, second_run = create_runs(store, 2)
-    volatile = make_platform_observation(first_run).evidence[0]
-    changed = make_platform_observation(
-        second_run, timedelta(days=1), evidence=(replace(volatile, **changes),)
-    )
-    assert compute_fingerprint(changed) == compute_fingerprint(make_platform_observation(first_run))
+def test_volatile_fields_of_a_platform_are_not_compared(changes):
+    assert fingerprint_page(changes) == fingerprint_page({})
 
 
 @pytest.mark.parametrize(
@@ -216,22 +164,8 @@ def test_volatile_fields_of_a_platform_are_not_compared(store, changes):
         {"is_withheld": True},
     ],
 )
-def test_response_of_a_platform_is_compared(store, changes):
-    (first_run,) = create_runs(store, 1)
-    volatile = make_platform_observation(first_run).evidence[0]
-    assert compute_fingerprint(
-        make_platform_observation(first_run, evidence=(replace(volatile, **changes),))
-    ) != compute_fingerprint(make_platform_observation(first_run))
-
-
-def test_finding_and_probe_version_of_a_platform_are_compared(store):
-    (first_run,) = create_runs(store, 1)
-    fingerprints = {
-        compute_fingerprint(make_platform_observation(first_run)),
-        compute_fingerprint(make_platform_observation(first_run, probe_version=8)),
-        compute_fingerprint(make_platform_observation(first_run, days_ago=31)),
-    }
-    assert len(fingerprints) == 3
+def test_response_of_a_platform_is_compared(changes):
+    assert fingerprint_page(changes) != fingerprint_page({})
 
 
 @pytest.mark.parametrize(
@@ -239,228 +173,76 @@ def test_finding_and_probe_version_of_a_platform_are_compared(store):
     [(3, 31, True), (3, 62, False), (20, 31, False), (180, 214, False)],
     ids=["same_month_and_text", "other_text", "other_month", "same_text_much_later"],
 )
-def test_relative_date_is_compared_by_its_words_and_month(store, days, days_ago, is_equal):
-    first_run, second_run = create_runs(store, 2)
-    assert NOW.date() == date(2026, 11, 25)
-    same = compute_fingerprint(
-        make_platform_observation(second_run, timedelta(days=days), days_ago=days_ago)
-    ) == compute_fingerprint(make_platform_observation(first_run, days_ago=31))
-    assert same is is_equal
+def test_relative_date_is_compared_by_its_words_and_month(days, days_ago, is_equal):
+    later = make_platform_observation(2, timedelta(days=days), days_ago=days_ago)
+    first = make_platform_observation(1, days_ago=31)
+    assert (compute_fingerprint(later) == compute_fingerprint(first)) is is_equal
 
 
-@pytest.mark.parametrize("precision", [DatePrecision.DAY, DatePrecision.WEEK, DatePrecision.YEAR])
-def test_relative_date_is_compared_at_its_precision(store, precision):
-    first_run, second_run = create_runs(store, 2)
-
-    def fingerprint_of(run_id, published_at):
-        activity = Activity(published_at, "videos", precision, is_relative=True)
-        return compute_fingerprint(
-            make_platform_observation(run_id, finding=replace(PRESENT, last_activity=activity))
-        )
-
+@pytest.mark.parametrize(
+    ("precision", "days"),
+    [(DatePrecision.DAY, 1), (DatePrecision.WEEK, 5), (DatePrecision.YEAR, 37)],
+)
+def test_relative_date_is_compared_at_its_precision(precision, days):
     wednesday = datetime(2026, 11, 25, 8, tzinfo=UTC)
-    apart = {DatePrecision.DAY: 1, DatePrecision.WEEK: 5, DatePrecision.YEAR: 37}[precision]
-    assert fingerprint_of(first_run, wednesday) == fingerprint_of(
-        second_run, wednesday + timedelta(hours=4)
-    )
-    assert fingerprint_of(first_run, wednesday) != fingerprint_of(
-        second_run, wednesday + timedelta(days=apart)
-    )
+    times = (wednesday, wednesday + timedelta(hours=4), wednesday + timedelta(days=days))
+    activities = [Activity(time, "videos", precision, is_relative=True) for time in times]
+    findings = [replace(PRESENT, last_activity=activity) for activity in activities]
+    fingerprints = [
+        compute_fingerprint(make_platform_observation(1, finding=finding)) for finding in findings
+    ]
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
 def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
-    first_run, second_run, third_run = create_runs(store, 3)
-    first, second = (
-        make_platform_observation(first_run, days_ago=31),
-        make_platform_observation(second_run, timedelta(days=1), days_ago=31),
+    first, second, third = (
+        make_platform_observation(run_id, timedelta(days=run_id - 1), days_ago=31)
+        for run_id in (1, 2, 3)
     )
-    third = make_platform_observation(third_run, timedelta(days=2), days_ago=31)
     assert store.observations.find_equal_result(first) is None
     store.observations.record([first])
-    equal_result = store.observations.find_equal_result(second)
-    assert equal_result[1:] == (first.observed_at, ["01" * 32])
-    repeat = replace(second, result_id=equal_result[0])
-    store.observations.record([repeat, replace(second, account_id=2)])
+    result_id, *equal = store.observations.find_equal_result(second)
+    assert equal == [first.observed_at, ["01" * 32]]
+    store.observations.record([replace(second, result_id=result_id), replace(second, account_id=2)])
     third_result = store.observations.find_equal_result(third)
     store.observations.record([replace(third, result_id=third_result[0])])
     assert len(list_result_ids(store)) == 2
-    for run_id, later in ((second_run, 1), (third_run, 2)):
+    for run_id, repeat in ((2, second), (3, third)):
         observation = store.observations.get(run_id, 1)
         assert observation.is_repeat
-        assert observation.observed_at == NOW + timedelta(days=later)
-        assert observation.finding == replace(
-            first.finding, facts={"seconds": run_id, "verified": True}
+        assert observation == replace(
+            repeat,
+            finding=replace(first.finding, facts={"seconds": run_id, "verified": True}),
+            evidence=first.evidence,
+            result_id=observation.result_id,
         )
-        assert observation.evidence == first.evidence
 
 
-def record_pages(store, count, finding=PRESENT):
-    """Record runs in which a platform shows the same, each with its own page. Return their ids."""
-    run_ids = create_runs(store, count)
-    for number, run_id in enumerate(run_ids):
-        page = make_platform_observation(run_id, timedelta(days=number), finding=finding)
+def record_pages(store, count):
+    """Record runs in which a platform shows the same, each with its own page."""
+    for run_id in range(1, count + 1):
+        page = make_platform_observation(run_id, timedelta(days=run_id - 1), finding=PRESENT)
         store.observations.record([page])
-    return run_ids
-
-
-def test_page_stored_again_belongs_to_a_new_result_from_then_on(store):
-    first_run, second_run, third_run, fourth_run = *record_pages(store, 3), 0
-    fourth_run = store.runs.begin_or_resume(DAY + timedelta(days=3), NOW).id
-    equal_result = store.observations.find_equal_result(
-        make_platform_observation(fourth_run, finding=PRESENT)
-    )
-    assert equal_result[1] == NOW + timedelta(days=2)
-    assert equal_result[2] == ["03" * 32]
-    third = store.observations.get(third_run, 1)
-    repeat = replace(
-        third, run_id=fourth_run, observed_at=NOW + timedelta(days=3), result_id=equal_result[0]
-    )
-    store.observations.record([repeat])
-    stored = list(store.observations.list_observations())
-    assert len(list_result_ids(store)) == 3
-    assert [item.run_id for item in stored] == [first_run, second_run, third_run, fourth_run]
-    assert [item.evidence[0].digest[:2] for item in stored] == ["01", "02", "03", "03"]
-    assert [item.is_repeat for item in stored] == [False, False, False, True]
-    assert stored[1].evidence[0].fetched_at == PAGE.fetched_at + timedelta(days=1)
-
-
-def test_page_that_is_recorded_twice_is_one_page(store):
-    record_pages(store, 2)
-    before = list(store.observations.list_observations())
-    record_pages(store, 2)
-    assert list(store.observations.list_observations()) == before
-
-
-def test_pruned_account_takes_its_pages_with_it(store):
-    record_pages(store, 3)
-    assert count_rows(store, "probe_result") == 3
-    store.registry.save_registry([AMAL, NOUR], [], NOW, prune=True)
-    assert count_rows(store, "probe_result") == count_rows(store, "observation") == 0
-
-
-def count_rows(store, table):
-    with store.begin_read() as connection:
-        return connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
 
 
 def test_bodies_of_pages_stored_again_are_counted_for_erasure(store):
     record_pages(store, 2)
-    bodies = store.erasure.find_exclusive_bodies(AMAL.id)
-    assert bodies == {"01" * 32, "02" * 32}
-
-
-def test_platform_result_with_another_duration_is_repeated_from_then_on(store):
-    first_run, second_run, third_run = create_runs(store, 3)
-    store.observations.record([make_platform_observation(first_run)])
-    store.observations.record([make_platform_observation(second_run, timedelta(days=1))])
-    assert len(list_result_ids(store)) == 2
-    assert [
-        observation.evidence[0].digest[:2] for observation in store.observations.list_observations()
-    ] == ["01", "02"]
-    assert not any(observation.is_repeat for observation in store.observations.list_observations())
-    equal_result = store.observations.find_equal_result(make_platform_observation(third_run))
-    assert equal_result[1] == NOW + timedelta(days=1)
-
-
-def test_accounts_do_not_share_a_result(store):
-    (first_run,) = create_runs(store, 1)
-    store.observations.record(
-        [make_observation(first_run), replace(make_observation(first_run), account_id=2)]
-    )
-    assert len(list_result_ids(store)) == 2
-
-
-def test_repeat_has_the_evidence_of_its_result(store):
-    first_run, second_run = create_runs(store, 2)
-    store.observations.record([make_observation(first_run)])
-    last_observation = store.observations.find_last_observations(
-        [1, 2], before_day=DAY + timedelta(days=1)
-    )[1][1]
-    assert last_observation == make_observation(first_run)
-    later = NOW + timedelta(days=30, minutes=2)
-    repeat = Observation(
-        1, second_run, later, PRESENT, probe_version=8, result_id=last_observation.result_id
-    )
-    assert store.observations.record([repeat]) == 1
-    assert len(list_result_ids(store)) == 1
-    stored = store.observations.get(second_run, 1)
-    assert stored.finding == PRESENT
-    assert (stored.observed_at, stored.evidence) == (later, (PAGE, FEED))
-    assert (stored.probe_version, stored.result_id) == (8, last_observation.result_id)
-    assert [
-        observation.finding
-        for observation in store.observations.list_findings_of_association("amal", [second_run])
-    ] == [stored.finding]
-    assert store.observations.count_by_presence(second_run) == {("facebook", Presence.PRESENT): 1}
+    assert store.erasure.find_exclusive_bodies(AMAL.id) == {"01" * 32, "02" * 32}
 
 
 def test_last_observation_is_the_newest_conclusive_one(store):
-    first_run, second_run, third_run, fourth_run = create_runs(store, 4)
-    inconclusive = make_observation(
-        third_run, finding=Finding(Presence.UNKNOWN, Reason.LOGIN_WALL), evidence=()
-    )
+    absent, wall = Finding(Presence.ABSENT, Reason.NOT_FOUND), Finding(Presence.UNKNOWN)
+    inconclusive = make_observation(3, finding=wall, evidence=())
     store.observations.record(
-        [
-            make_observation(first_run),
-            make_observation(second_run, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)),
-            inconclusive,
-        ]
+        [make_observation(1), make_observation(2, finding=absent), inconclusive]
     )
-    store.observations.record(
-        [
-            replace(make_observation(first_run), account_id=3),
-            replace(inconclusive, account_id=2),
-            make_observation(fourth_run),
-        ]
-    )
-    last_observations = store.observations.find_last_observations(
-        [1, 2, 3], before_day=DAY + timedelta(days=3)
-    )
-    assert {account: last[1].run_id for account, last in last_observations.items()} == {
-        1: second_run,
-        3: first_run,
-    }
-    assert {account: last[0] for account, last in last_observations.items()} == {
-        1: DAY + timedelta(days=1),
-        3: DAY,
-    }
-    assert store.observations.find_last_observations([1], before_day=DAY) == {}
-
-
-def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
-    links = [
-        replace(
-            LINKS[0], typed_text=str(number), identity=replace(LINKS[0].identity, key=str(number))
-        )
-        for number in range(3000)
-    ]
-    store.registry.save_registry([AMAL, NOUR], links, NOW)
-    account_ids = [row.id for row in store.registry.list_accounts()]
-    first_run, *other_runs = create_runs(store, 5)
-
-    def observe_all(run_id, later):
-        return (
-            replace(vary_volatile_values(make_observation(run_id, later)), account_id=number)
-            for number in account_ids[:: 1 if later else -1]
-        )
-
-    for run_id, later in zip((first_run, *other_runs), range(5), strict=True):
-        observations = list(observe_all(run_id, timedelta(days=later)))
-        for start in range(0, len(observations), 200):
-            store.observations.record(
-                observations[start::15] if later == 4 else observations[start : start + 200]
-            )
-    with closing(sqlite3.connect(store.database_file)) as raw:
-        rows = raw.execute("SELECT count(*) FROM observation").fetchone()[0]
-        try:
-            size = raw.execute(
-                "SELECT sum(pgsize) FROM dbstat WHERE name = 'observation'"
-            ).fetchone()[0]
-        except sqlite3.OperationalError:
-            pytest.skip("this SQLite has no dbstat table")
-        assert raw.execute("SELECT count(*) FROM probe_result").fetchone() == (len(account_ids),)
-    assert rows >= 4 * len(account_ids)
-    assert size / rows < 80
+    others = [replace(make_observation(1), account_id=3), replace(inconclusive, account_id=2)]
+    store.observations.record([*others, make_observation(4)])
+    find_last = store.observations.find_last_observations
+    last = find_last([1, 2, 3], before_day=DAY + timedelta(days=3))
+    days = {account: (day, observation.run_id) for account, (day, observation) in last.items()}
+    assert days == {1: (DAY + timedelta(days=1), 2), 3: (DAY, 1)}
+    assert find_last([1], before_day=DAY) == {}
 
 
 @QUICK
@@ -495,20 +277,10 @@ def test_every_header_that_a_probe_reads_is_compared():
 
 
 def test_observation_of_an_account_pruned_during_the_run_is_dropped(store):
-    first_run, second_run = create_runs(store, 2)
-    store.observations.record([make_observation(first_run)])
-    last = store.observations.get(first_run, 1)
-    store.registry.save_registry(
-        [NOUR], [row for row in LINKS if row.association == NOUR.id], NOW, prune=True
-    )
-    remaining_ids = {row.id for row in store.registry.list_accounts(include_withdrawn=True)}
-    assert 1 not in remaining_ids
-    observations = [
-        replace(last, run_id=second_run),
-        make_observation(second_run),
-        *(
-            replace(make_observation(second_run), account_id=account_id)
-            for account_id in remaining_ids
-        ),
-    ]
-    assert store.observations.record(observations) == len(remaining_ids)
+    store.observations.record([make_observation(1)])
+    last = store.observations.get(1, 1)
+    store.registry.save_registry([NOUR], LINKS[2:], NOW, prune=True)
+    remaining = [row.id for row in store.registry.list_accounts(include_withdrawn=True)]
+    assert len(remaining) == 1
+    kept = replace(make_observation(2), account_id=remaining[0])
+    assert store.observations.record([replace(last, run_id=2), make_observation(2), kept]) == 1

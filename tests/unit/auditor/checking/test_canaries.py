@@ -22,6 +22,7 @@ PRESENT = Finding(Presence.PRESENT)
 ABSENT = Finding(Presence.ABSENT, Reason.NOT_FOUND)
 WALL = Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, status=200)
 DOWN = Finding(Presence.UNKNOWN, Reason.NETWORK)
+CRASHED = Finding(Presence.UNKNOWN, Reason.CRASHED, detail="KeyError: 'title'")
 NO_HOST = Finding(Presence.ABSENT, Reason.NO_SUCH_HOST)
 
 
@@ -48,76 +49,66 @@ def build_run_changes(*findings, status=None):
     return [("facebook", previous_status, finding) for finding in findings]
 
 
-def test_absent_known_canary_makes_its_channel_unreliable():
-    assert "facebook" in find_failed_canaries([(KNOWN, ABSENT)])
-    assert find_failed_canaries([(KNOWN, PRESENT), (IMPOSSIBLE, ABSENT)]) == {}
+@pytest.mark.parametrize(
+    ("results", "reason"),
+    [
+        ([(KNOWN, ABSENT)], "a known account reads not_found"),
+        ([(IMPOSSIBLE, PRESENT)], "an impossible account reads present"),
+        ([(KNOWN, CRASHED)], "the probe breaks: KeyError: 'title'"),
+        ([(KNOWN, PRESENT), (IMPOSSIBLE, ABSENT)], None),
+        ([(KNOWN, WALL), (IMPOSSIBLE, WALL)], None),
+    ],
+)
+def test_canary_that_reads_wrongly_makes_its_channel_unreliable(results, reason):
+    assert find_failed_canaries(results) == ({"facebook": reason} if reason else {})
 
 
-def test_present_impossible_canary_makes_its_channel_unreliable():
-    assert "facebook" in find_failed_canaries([(IMPOSSIBLE, PRESENT)])
+def skip(reason, detail):
+    """Return the finding of an account that was not requested."""
+    return Finding(Presence.UNKNOWN, reason, detail=detail)
 
 
-def test_unknown_canary_says_nothing():
-    assert find_failed_canaries([(KNOWN, WALL), (IMPOSSIBLE, WALL)]) == {}
+OVER_BUDGET = skip(Reason.RATE_LIMITED, "the run's budget of 200 units is spent")
+SKIPPED = skip(Reason.BLOCKED, "skipped in this run: blocked, 3 times in a row")
+LIMITED = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, status=429)
+REFUSED = Finding(Presence.UNKNOWN, Reason.BLOCKED, status=999)
+SUSPENDED = Finding(Presence.ABSENT, Reason.SUSPENDED)
 
 
-def test_crash_on_a_canary_makes_its_channel_unreliable():
-    broken = Finding(Presence.UNKNOWN, Reason.CRASHED, detail="KeyError: 'title'")
-    assert find_failed_canaries([(KNOWN, broken)]) == {
-        "facebook": "the probe breaks: KeyError: 'title'"
-    }
+@pytest.mark.parametrize(
+    ("findings", "text"),
+    [
+        ([ABSENT] * 5 + [PRESENT] * 44, "5 of 49 turned to not_found in one run"),
+        ([ABSENT] * 5 + [PRESENT] * 45, None),
+        ([ABSENT] * 4 + [PRESENT], None),
+        ([ABSENT] * 4 + [SUSPENDED] * 4, None),
+        ([WALL] * 5, "5 of 5 turned to login_wall in one run"),
+        # a budget may be spent in every run, each time on other accounts
+        ([OVER_BUDGET] * 40 + [PRESENT] * 40, None),
+        (
+            [OVER_BUDGET] * 40 + [ABSENT] * 5 + [PRESENT] * 35,
+            "5 of 40 turned to not_found in one run",
+        ),
+        ([LIMITED] * 40 + [PRESENT] * 40, "40 of 80 turned to rate_limited in one run"),
+        ([REFUSED] * 3 + [SKIPPED] * 40, None),
+        ([REFUSED] * 40, "40 of 40 turned to blocked in one run"),
+    ],
+)
+def test_five_accounts_and_more_than_a_tenth_with_one_reason_are_a_mass_change(findings, text):
+    assert find_mass_changes(build_run_changes(*findings)) == ({"facebook": text} if text else {})
 
 
-def test_five_accounts_and_more_than_a_tenth_with_one_reason_make_a_channel_unreliable():
-    assert find_mass_changes(build_run_changes(*[ABSENT] * 5, *[PRESENT] * 44)) == {
-        "facebook": "5 of 49 turned to not_found in one run"
-    }
-    assert find_mass_changes(build_run_changes(*[ABSENT] * 5, *[PRESENT] * 45)) == {}
-    assert find_mass_changes(build_run_changes(*[ABSENT] * 4, PRESENT)) == {}
-
-
-def test_accounts_skipped_by_the_api_budget_are_no_mass_change():
-    """A budget may be spent in every run, each time on other accounts."""
-    skipped = Finding(
-        Presence.UNKNOWN, Reason.RATE_LIMITED, detail="the run's budget of 200 units is spent"
-    )
-    assert find_mass_changes(build_run_changes(*[skipped] * 40, *[PRESENT] * 40)) == {}
-    assert find_mass_changes(
-        build_run_changes(*[skipped] * 40, *[ABSENT] * 5, *[PRESENT] * 35)
-    ) == {"facebook": "5 of 40 turned to not_found in one run"}
-    limited = Finding(Presence.UNKNOWN, Reason.RATE_LIMITED, status=429)
-    assert find_mass_changes(build_run_changes(*[limited] * 40, *[PRESENT] * 40)) == {
-        "facebook": "40 of 80 turned to rate_limited in one run"
-    }
-
-
-def test_accounts_skipped_by_a_circuit_breaker_are_no_mass_change():
-    skipped = Finding(
-        Presence.UNKNOWN, Reason.BLOCKED, detail="skipped in this run: blocked, 3 times in a row"
-    )
-    refused = Finding(Presence.UNKNOWN, Reason.BLOCKED, status=999)
-    assert find_mass_changes(build_run_changes(*[refused] * 3, *[skipped] * 40)) == {}
-    assert find_mass_changes(build_run_changes(*[refused] * 40)) == {
-        "facebook": "40 of 40 turned to blocked in one run"
-    }
-
-
-def test_different_reasons_are_no_mass_change():
-    suspended = Finding(Presence.ABSENT, Reason.SUSPENDED)
-    assert find_mass_changes(build_run_changes(*[ABSENT] * 4, *[suspended] * 4)) == {}
-
-
-def test_new_login_wall_is_a_mass_change_but_a_lasting_one_is_not():
-    assert find_mass_changes(build_run_changes(*[WALL] * 5))
-    status = build_status(Presence.UNKNOWN, Reason.LOGIN_WALL)
-    assert find_mass_changes(build_run_changes(*[WALL] * 5, status=status)) == {}
-
-
-def test_accounts_that_were_never_present_are_no_mass_change():
-    assert find_mass_changes(build_run_changes(*[ABSENT] * 9, status=AccountStatus(1))) == {}
-    assert (
-        find_mass_changes(build_run_changes(*[ABSENT] * 9, status=build_status(known=ABSENT))) == {}
-    )
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        (build_status(Presence.UNKNOWN, Reason.LOGIN_WALL), WALL),
+        (AccountStatus(1), ABSENT),
+        (build_status(known=ABSENT), ABSENT),
+    ],
+    ids=["a lasting wall", "never checked", "never present"],
+)
+def test_accounts_that_did_not_turn_are_no_mass_change(status, finding):
+    assert find_mass_changes(build_run_changes(*[finding] * 9, status=status)) == {}
 
 
 def test_absences_count_in_every_run_until_canaries_are_correct():
@@ -134,21 +125,18 @@ def test_channel_is_trusted_only_if_canaries_of_both_kinds_are_correct():
 
 
 @pytest.mark.parametrize(
-    ("findings", "expected"),
+    ("results", "expected"),
     [
-        ([DOWN, NO_HOST], True),
-        ([DOWN, PRESENT], False),
-        ([DOWN], False),
-        ([DOWN, WALL], False),
+        ([(SITE, DOWN), (SITE, NO_HOST)], True),
+        ([(SITE, DOWN), (SITE, PRESENT)], False),
+        ([(SITE, DOWN)], False),
+        ([(SITE, DOWN), (SITE, WALL)], False),
+        ([(SITE, DOWN), (build_canary("website", exists=False), NO_HOST)], False),
         ([], False),
     ],
 )
-def test_offline_if_both_canary_sites_are_unreachable(findings, expected):
-    assert is_offline([(SITE, finding) for finding in findings]) is expected
-
-
-def test_impossible_site_does_not_count_for_connectivity():
-    assert not is_offline([(build_canary("website", exists=False), NO_HOST), (SITE, DOWN)])
+def test_offline_if_both_canary_sites_are_unreachable(results, expected):
+    assert is_offline(results) is expected
 
 
 def test_channel_that_is_not_audited_is_not_unreliable():

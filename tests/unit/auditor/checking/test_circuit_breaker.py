@@ -1,6 +1,6 @@
 """Tests of circuit breakers: when they open, what they skip, and how the next run starts."""
 
-import asyncio
+import itertools
 import logging
 from datetime import timedelta
 
@@ -13,12 +13,13 @@ from auditor.conclusions import reevaluate, replay
 from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
 from probes.links import identify
-from probes.models.finding import Account, Finding, Identity, LinkKind, Presence, Reason
+from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import HttpExchange, present_finding
 from storage.models.audit import AccountRow, AccountState
-from tests.support.mini_network import START, configured, night_of, opened, register
+from tests.support.mini_network import START, configured, interrupt_run, night_of, opened, register
 
+LINK = "https://www.linkedin.com/company/amal"
 DENIED = Page("", 999, {"server": "x"}, b"x")
 LIMITED = Page("", 429, {"server": "x"}, b"x")
 SHELL = Page("", 200, {}, b"<title>Facebook</title>")
@@ -27,9 +28,10 @@ AUTHWALL = Page("https://www.linkedin.com/authwall", 200, {}, b"x")
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(replay, "create_probe", steps)
+def app(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.CRITICAL)
+    for module in (checker, replay):
+        monkeypatch.setattr(module, "create_probe", steps)
     small = opened(tmp_path, configured(("website", "linkedin", "facebook")))
     yield small
     small.store.close()
@@ -46,25 +48,22 @@ def steps(account, keyed=()):
 
 def build_accounts(count, host="www.linkedin.com/company"):
     """Return accounts on one host, each of another association, in their order."""
-    accounts = []
-    for number in range(count):
-        url = f"https://{host}/amal-{number:02}"
-        identity = identify.identify_link(url)
-        accounts.append(AccountRow(f"a{number:02}", url, identity, identity.channel))
-    return accounts
+    urls = [f"https://{host}/amal-{number:02}" for number in range(count)]
+    identities = map(identify.identify_link, urls)
+    return [
+        AccountRow(f"a{url[-2:]}", url, identity, identity.channel)
+        for url, identity in zip(urls, identities, strict=True)
+    ]
 
 
-async def run_day(app, day, caplog):
+async def run_day(app, day):
     app.web.asked = []
-    with caplog.at_level(logging.CRITICAL):
-        return await execute_run(app, night_of(day))
+    return await execute_run(app, night_of(day))
 
 
 def list_results(app, run):
-    observations = app.store.observations.list_observations(run_id=run.id)
-    return [
-        (observation.finding.presence, observation.finding.reason) for observation in observations
-    ]
+    findings = [item.finding for item in app.store.observations.list_observations(run_id=run.id)]
+    return [(finding.presence, finding.reason) for finding in findings]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +78,12 @@ def list_results(app, run):
         (FetchError(Reason.LOGIN_WALL, "redirects", status=302), Reason.LOGIN_WALL),
     ],
 )
-async def test_three_refusals_in_a_row_open_the_circuit(app, caplog, response, reason):
+async def test_three_refusals_in_a_row_open_the_circuit(app, response, reason):
     rows = build_accounts(20)
     register(app, *rows)
     app.web.answers = {row.typed_text: response for row in rows}
     app.web.once = set(app.web.answers)
-    run = await run_day(app, 0, caplog)
+    run = await run_day(app, 0)
     assert app.web.asked == [row.typed_text for row in rows[:3]]
     assert list_results(app, run)[3:] == [(Presence.UNKNOWN, reason)] * 17
     assert run.report.unknown == 20
@@ -100,85 +99,64 @@ def find_account_id(app, url):
     )
 
 
-@pytest.mark.parametrize("step", [-1, 0, 1])
-async def test_number_of_refusals_is_configurable(app, caplog, step):
-    limit = 7
-    fetch = app.config.fetch.model_copy(update={"platform_breaker_failures": limit})
-    app.config = app.config.model_copy(update={"fetch": fetch})
-    rows = build_accounts(20)
+@pytest.mark.parametrize(
+    ("host", "responses"),
+    [
+        ("www.facebook.com", [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]),
+        ("www.linkedin.com/company", ["alive", DENIED, DENIED]),
+    ],
+    ids=["pages for members only", "other pages between refusals"],
+)
+async def test_other_pages_are_no_refusals_in_a_row(app, host, responses):
+    rows = build_accounts(12, host)
     register(app, *rows)
-    app.web.answers = {row.typed_text: DENIED for row in rows[: limit + step]}
-    await run_day(app, 0, caplog)
-    assert len(app.web.asked) == (20 if step < 0 else limit)
-
-
-async def test_page_for_members_only_is_not_a_refusal(app, caplog):
-    rows = build_accounts(12, "www.facebook.com")
-    register(app, *rows)
-    responses = [SHELL, WALL, Page("", 404, {}, b"x"), Page("", 500, {}, b"x")]
-    app.web.answers = {row.typed_text: responses[index % 4] for index, row in enumerate(rows)}
-    run = await run_day(app, 0, caplog)
+    answers = zip(rows, itertools.cycle(responses), strict=False)
+    app.web.answers = {row.typed_text: answer for row, answer in answers}
+    run = await run_day(app, 0)
     assert len(set(app.web.asked)) == 12
     assert "opened_circuits" not in run.report.to_json()
 
 
-async def test_any_page_resets_the_count(app, caplog):
-    rows = build_accounts(12)
-    register(app, *rows)
-    app.web.answers = {row.typed_text: DENIED for index, row in enumerate(rows) if index % 3}
-    run = await run_day(app, 0, caplog)
-    assert len(app.web.asked) == 12
-    assert "opened_circuits" not in run.report.to_json()
-
-
-async def test_refusals_of_one_platform_do_not_affect_others(app, caplog):
+async def test_refusals_of_one_platform_do_not_affect_others(app):
     linkedin, facebook = build_accounts(9), build_accounts(9, "www.facebook.com")
     websites = build_accounts(9, "amal.example")
     register(app, *linkedin, *facebook, *websites)
     app.web.answers = {row.typed_text: DENIED for row in [*linkedin, *websites]}
-    await run_day(app, 0, caplog)
+    await run_day(app, 0)
     assert len(app.web.asked) == 3 + 9 + 9
 
 
-async def test_skipped_accounts_come_first_in_the_next_run(app, caplog):
+async def test_skipped_accounts_come_first_in_the_next_run(app):
     rows = build_accounts(8)
     register(app, *rows)
     app.web.answers = {row.typed_text: DENIED for row in rows}
     requested_urls = []
     for day in range(4):
-        await run_day(app, day, caplog)
+        await run_day(app, day)
         requested_urls += app.web.asked
     urls = [row.typed_text for row in rows]
     assert requested_urls == (urls * 2)[:12]
 
 
-async def test_order_is_normal_after_a_run_without_refusals(app, caplog):
-    rows = build_accounts(8)
-    register(app, *rows)
-    app.web.answers = {row.typed_text: DENIED for row in rows}
-    await run_day(app, 0, caplog)
-    app.web.answers = {}
-    await run_day(app, 1, caplog)
-    assert app.web.asked == [row.typed_text for row in [*rows[3:], *rows[:3]]]
-    await run_day(app, 2, caplog)
-    assert app.web.asked == [row.typed_text for row in rows]
-
-
-async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(app, caplog):
+@pytest.mark.slow
+async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(app):
     rows = build_accounts(40)
     register(app, *rows)
-    await run_day(app, 0, caplog)
+    await run_day(app, 0)
     statuses_before = get_status_values(app)
-    gaps_before = {(gap.code, gap.opened_at) for gap in app.store.conclusions.list_gaps()}
+    gaps_before = get_gap_values(app)
     app.web.answers = {row.typed_text: DENIED for row in rows}
     for day in range(1, 9):
-        run = await run_day(app, day, caplog)
+        run = await run_day(app, day)
         assert run.unreliable_channels == ()
         assert run.report.to_json()["opened_circuits"]["linkedin"]["skipped"] == 37
-    assert get_status_values(app) == statuses_before
+    assert (get_status_values(app), get_gap_values(app)) == (statuses_before, gaps_before)
     assert {state for state, _ in statuses_before.values()} == {AccountState.PRESENT}
-    assert {(gap.code, gap.opened_at) for gap in app.store.conclusions.list_gaps()} == gaps_before
     assert reevaluate.reevaluate(app).changes == []
+
+
+def get_gap_values(app):
+    return {(gap.code, gap.opened_at) for gap in app.store.conclusions.list_gaps()}
 
 
 def get_status_values(app):
@@ -188,66 +166,44 @@ def get_status_values(app):
     }
 
 
-async def test_open_circuit_has_no_second_pass(app, caplog):
+async def test_open_circuit_has_no_second_pass(app):
     rows = build_accounts(6)
     register(app, *rows)
     app.web.answers = {row.typed_text: LIMITED for row in rows}
-    run = await run_day(app, 0, caplog)
+    run = await run_day(app, 0)
     assert app.web.asked == [row.typed_text for row in rows[:3]]
     assert list_results(app, run) == [(Presence.UNKNOWN, Reason.RATE_LIMITED)] * 6
 
 
-def test_link_without_account_is_reported_despite_an_open_circuit():
-    share_url = "https://www.linkedin.com/shareArticle?url=x"
-    share_link = AccountRow("share", share_url, identify.identify_link(share_url), "linkedin")
-    [account] = build_accounts(1)
-    circuit_breaker = CircuitBreaker("linkedin", 3, opened_reason=Reason.BLOCKED)
-    assert circuit_breaker.skip_if_open(share_link) is None
-    assert circuit_breaker.skip_if_open(account) is not None
-
-
-def set_canaries(monkeypatch, urls):
-    canaries = [Canary(Account("", url, identify.identify_link(url)), exists=True) for url in urls]
-    monkeypatch.setattr(
-        runs_run,
-        "build_canaries",
-        lambda channel, *_: [canary for canary in canaries if canary.channel == channel],
-    )
-
-
-async def test_refused_canaries_leave_one_account_to_try(app, monkeypatch, caplog):
+async def test_refused_canaries_leave_one_account_to_try(app, monkeypatch):
     canary_urls = [f"https://www.linkedin.com/company/known-{number}" for number in range(5)]
-    set_canaries(monkeypatch, canary_urls)
+    canaries = [
+        Canary(Account("", url, identify.identify_link(url)), exists=True) for url in canary_urls
+    ]
+    monkeypatch.setattr(
+        runs_run, "build_canaries", lambda channel, *_: canaries if channel == "linkedin" else []
+    )
     rows = build_accounts(9)
     register(app, *rows)
     app.web.answers = dict.fromkeys([*canary_urls, *(row.typed_text for row in rows)], DENIED)
-    await run_day(app, 0, caplog)
-    requested_urls = [url for url in app.web.asked if url not in canary_urls]
-    assert requested_urls == [rows[0].typed_text]
+    await run_day(app, 0)
+    assert [url for url in app.web.asked if url not in canary_urls] == [rows[0].typed_text]
     app.web.answers = dict.fromkeys(canary_urls, DENIED)
-    await run_day(app, 1, caplog)
+    await run_day(app, 1)
     assert len(app.web.asked) == 5 + 9
 
 
-async def test_resumed_run_keeps_the_circuit_open(app, caplog):
+async def test_resumed_run_keeps_the_circuit_open(app):
     rows, slow = build_accounts(9), build_accounts(3, "amal.example")
     register(app, *rows, *slow)
     app.web.answers = {row.typed_text: DENIED for row in rows} | {
         row.typed_text: "hang" for row in slow
     }
-    nine_done = asyncio.Event()
-    with caplog.at_level(logging.CRITICAL):
-        run_task = asyncio.create_task(
-            execute_run(app, START, on_progress=lambda count, _: count == 9 and nine_done.set())
-        )
-        await nine_done.wait()
-        run_task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await run_task
+    await interrupt_run(app, START, 9)
     app.web.answers = {}
     added_later = build_accounts(11)[9:]
     register(app, *rows, *slow, *added_later, now=START - timedelta(minutes=1))
-    run = await run_day(app, 0, caplog)
+    run = await run_day(app, 0)
     assert not any("linkedin" in url for url in app.web.asked)
     assert run.report.to_json()["opened_circuits"]["linkedin"] == {
         "reason": "blocked",
@@ -257,25 +213,18 @@ async def test_resumed_run_keeps_the_circuit_open(app, caplog):
 
 
 @pytest.mark.parametrize(
-    "fetch_error", [FetchError(Reason.TIMEOUT), FetchError(Reason.NETWORK, "host is down")]
+    ("outcomes", "refusals"),
+    [
+        ([DENIED, FetchError(Reason.TIMEOUT)] * 2, 2),
+        ([DENIED, FetchError(Reason.NETWORK, "host is down")] * 2, 2),
+        ([Page("https://bit.ly/x", 403)] * 5, 0),
+    ],
+    ids=["timeout", "host is down", "host of a short link"],
 )
-def test_missing_response_is_neither_refusal_nor_response(fetch_error):
-    refused = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), DENIED)
-    silent = HttpExchange(PageRequest("https://www.linkedin.com/company/amal"), fetch_error)
+def test_missing_response_and_response_of_another_host_do_not_count(outcomes, refusals):
     circuit_breaker = CircuitBreaker("linkedin", 3)
-    circuit_breaker.record_exchanges([refused, silent, refused, silent])
-    assert (circuit_breaker.refusals, circuit_breaker.opened_reason) == (2, None)
-
-
-def test_host_of_a_short_link_does_not_count_for_its_platform():
-    exchange = HttpExchange(PageRequest("https://bit.ly/x"), Page("https://bit.ly/x", 403))
-    circuit_breaker = CircuitBreaker("linkedin", 3)
-    circuit_breaker.record_exchanges([exchange] * 5)
-    assert circuit_breaker.refusals == 0
-
-
-def test_account_without_an_id_can_be_skipped():
-    row = AccountRow("amal", "x", Identity("linkedin", LinkKind.PAGE, "company/x"), "linkedin")
-    circuit_breaker = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
-    assert circuit_breaker.skip_if_open(row) is not None
-    assert circuit_breaker.skipped_count == 1
+    circuit_breaker.record_exchanges(
+        HttpExchange(PageRequest(getattr(outcome, "url", "") or LINK), outcome)
+        for outcome in outcomes
+    )
+    assert (circuit_breaker.refusals, circuit_breaker.opened_reason) == (refusals, None)

@@ -70,14 +70,6 @@ def test_page_without_visitor_content_is_unchanged(page):
     assert strip_visitor_content(body) is body
 
 
-def test_unclosed_elements_do_not_slow_removal():
-    body = b"<" + b"a" * 200_000
-    started_at = time.process_time()
-    assert strip_visitor_content(body) == body
-    # A pattern with backtracking took minutes.
-    assert time.process_time() - started_at < 5
-
-
 def test_structured_data_is_not_removed():
     data = {
         "name": "Nour",
@@ -89,6 +81,7 @@ def test_structured_data_is_not_removed():
 
 
 HOSTILE = [
+    "<" + "a" * 200_000,
     "<div" * 200_000,
     '<p class="comments"' * 50_000,
     '"comments":[' * 100_000,
@@ -183,59 +176,45 @@ def get_observations(app):
 
 
 async def test_run_stores_nothing_about_commenters_followers_and_profiles(app, tmp_path):
-    await execute_run(app, START)
-    app.store.close()
-    database_bytes = b"".join(file.read_bytes() for file in tmp_path.glob("auditor.db*"))
-    assert b"Zzcomment" not in database_bytes
-    for file in (tmp_path / "archive").rglob("*.gz"):
-        assert b"Zzcomment" not in app.body_store.get(file.stem), file
-
-
-async def test_personal_profile_keeps_only_presence_and_date(app):
-    await execute_run(app, START)
-    observation = get_observations(app)[PERSON]
-    finding = observation.finding
-    assert finding.presence is Presence.PRESENT
-    assert finding.last_activity is not None
-    assert (finding.name, finding.followers, finding.detail) == (None, None, "")
-    [evidence] = observation.evidence
-    assert (evidence.digest, evidence.is_withheld) == (None, True)
-    [evidence_view] = build_evidence_views([evidence], app.body_store)
-    assert evidence_view.body_state == "withheld"
-
-
-async def test_page_with_removed_content_gives_the_same_finding(app):
+    """The findings are the same as without the removal, but for a personal profile."""
     await execute_run(app, START)
     observations = get_observations(app)
-    page, site = observations[PAGE], observations[SITE]
-    assert (page.finding.name, page.finding.followers, page.finding.platform_id) == (
-        "Nour Agadir",
-        1234,
-        "123456",
+    person, page, site = (observations[url] for url in (PERSON, PAGE, SITE))
+    assert person.finding.presence is Presence.PRESENT
+    assert person.finding.last_activity is not None
+    assert (person.finding.name, person.finding.followers, person.finding.detail) == (
+        None,
+        None,
+        "",
     )
+    for link in (PERSON, GROUP):
+        [view] = build_evidence_views(observations[link].evidence, app.body_store)
+        assert (view.evidence.digest, view.body_state) == (None, "withheld")
+    figures = page.finding.name, page.finding.followers, page.finding.platform_id
+    assert figures == ("Nour Agadir", 1234, "123456")
     assert b"Nour Agadir" in app.body_store.get(page.evidence[0].digest)
-    first_page = next(evidence for evidence in site.evidence if evidence.url == SITE)
-    body = app.body_store.get(first_page.digest)
+    body = app.body_store.get(next(item.digest for item in site.evidence if item.url == SITE))
     assert b"Atelier" in body
     assert PAGE.encode() in body
-    assert observations[GROUP].evidence[0].is_withheld
     assert reevaluate(app).changes == []
+    app.store.close()
+    stored = [file.read_bytes() for file in tmp_path.glob("auditor.db*")]
+    stored += map(app.body_store.get, app.body_store.list_digests())
+    assert not any(b"Zzcomment" in content for content in stored)
 
 
-async def test_page_is_not_stored_if_its_finding_would_change(app, monkeypatch):
+async def test_page_is_not_stored_if_its_finding_would_change(app):
     body = BLOG.replace(
         '<div id="comments">', '<div id="comments"><a href="https://x.com/nour_agadir">X</a>'
     )
     app.web.answers[SITE] = _page(SITE, body)
     await execute_run(app, START)
     site = get_observations(app)[SITE]
-    assert any(link.channel == "twitter" for link in site.finding.links)
-    pages = [
-        evidence for evidence in site.evidence if evidence.status == 200 and evidence.url == SITE
-    ]
-    assert all(page.is_withheld for page in pages)
+    assert "twitter" in {link.channel for link in site.finding.links}
+    [page] = [item for item in site.evidence if item.status == 200 and item.url == SITE]
+    assert page.is_withheld
     reevaluate(app)
-    assert any(link.channel == "twitter" for link in get_observations(app)[SITE].finding.links)
+    assert get_observations(app)[SITE].finding == site.finding
 
 
 async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypatch):
@@ -254,7 +233,7 @@ async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypat
     assert (page.digest, page.is_withheld) == (None, True)
 
 
-async def test_short_link_to_a_person_is_personal(app, monkeypatch):
+async def test_short_link_to_a_person_is_personal(app):
     short = "https://lnkd.in/abc"
     row = AccountRow("nour", short, identify.identify_link(short, "linkedin"), "linkedin")
     app.store.registry.register_account(row, START)

@@ -21,7 +21,8 @@ CODE_BY_FUNCTION = {
         f"print_data_parts(['é'] * {LENGTH // 100} + ['é' * {LENGTH}])"
     ),
     "bytes": (
-        f"from auditor.cli.output import print_bytes; print_bytes([b'x' * {LENGTH}], is_text=True)"
+        f"from auditor.cli.output import print_bytes; "
+        f"print_bytes([b'x' * {LENGTH}], is_readable=True)"
     ),
     "message": f"from auditor.cli.output import print_message; print_message('x' * {LENGTH})",
 }
@@ -33,6 +34,7 @@ EXPECTED_LENGTHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_command_with_a_closed_stream_does_its_work(tmp_path, closed):
     (tmp_path / "sheet.csv").write_text("name,website\nNour,https://nour.example/\n")
@@ -45,6 +47,7 @@ def test_command_with_a_closed_stream_does_its_work(tmp_path, closed):
     assert "unexpected" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("function", CODE_BY_FUNCTION)
 def test_long_output_arrives_completely(function, unbuffered):

@@ -1,10 +1,18 @@
-"""Phone numbers are normalized for links that call them, and for WhatsApp."""
+"""Phone numbers are normalized for links; timestamps have one form."""
 
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor.core.formatting import build_whatsapp_url, get_dialable_number, normalize_phone
+from auditor.core.formatting import (
+    build_json_document,
+    build_whatsapp_url,
+    format_optional_timestamp,
+    get_dialable_number,
+    normalize_phone,
+)
+from probes.models.finding import Activity
 
 
 @pytest.mark.parametrize(
@@ -87,3 +95,11 @@ def test_whatsapp_url_contains_number_and_text():
 )
 def test_dialable_number_is_that_of_the_first_number(phone, number):
     assert get_dialable_number(phone) == number
+
+
+def test_timestamp_is_in_utc_without_fraction():
+    noon = datetime(2026, 11, 1, 12, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=1)))
+    document = build_json_document([{"at": noon, "inner": {"at": noon}, "list": [noon]}], noon)
+    expected = "2026-11-01T11:00:00Z"
+    assert format_optional_timestamp(noon) == Activity(noon, "feed").format_iso() == expected
+    assert (format_optional_timestamp(None), document.count(f'"{expected}"')) == (None, 4)

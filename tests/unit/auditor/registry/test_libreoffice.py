@@ -8,10 +8,9 @@ import pytest
 
 from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
-from auditor.registry.changes import build_import_preview
-from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.importer import parse_registry_spreadsheet
 from storage.store import Store
+from tests.support.spreadsheets import list_changes
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 OFFICE = shutil.which("soffice")
@@ -82,17 +81,6 @@ def save_with_libreoffice(path, output_format, profile, input_filter=None):
     return out / f"{path.stem}.{output_format.partition(':')[0]}"
 
 
-def list_changes(store, path):
-    existing = ExistingEntries.from_registry(
-        store.registry.list_association_entries(), store.registry.list_accounts()
-    )
-    preview = build_import_preview(store, parse_registry_spreadsheet(path, "ar", existing), NOW)
-    return [
-        (line.entry.association, line.entry.field, line.entry.before, line.entry.after)
-        for line in preview.lines
-    ]
-
-
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
 def test_workbook_saved_by_libreoffice_changes_nothing(store, profile, tmp_path, language):
     translator = Translator(language) if language else None
@@ -127,16 +115,3 @@ def test_csv_with_converted_numbers_changes_nothing(store, profile, tmp_path, la
         list_changes(store, save_with_libreoffice(path, CSV + UTF8.format(code), profile, usual))
         == []
     )
-
-
-@pytest.mark.parametrize("charset", [38, 1, 65535], ids=["windows-1256", "windows-1252", "utf-16"])
-def test_csv_in_another_encoding_changes_nothing(store, profile, tmp_path, charset):
-    translator = Translator("fr")
-    lines = exporter.build_export_rows(
-        store.registry.list_association_entries(), store.registry.list_accounts(), translator
-    )
-    path = tmp_path / "sheet.xlsx"
-    path.write_bytes(
-        b"".join(exporter.iter_registry_workbook_chunks(lines, translator, right_to_left=False))
-    )
-    assert list_changes(store, save_with_libreoffice(path, f"{CSV}:59,34,{charset}", profile)) == []

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import io
 import json
-import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,7 +18,6 @@ from auditor.conclusions.reevaluate import reevaluate
 from auditor.config import schema
 from auditor.presentation import report_links
 from auditor.runs import run as runs_run
-from auditor.runs.erasure import compute_erasure_mark
 from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding
@@ -29,7 +27,6 @@ from storage.files.body_store import BodyStore, BodyWriter, compress_body
 from storage.models.audit import (
     Association,
     AssociationEntry,
-    AuditRunState,
     Contact,
     Decision,
     DecisionKind,
@@ -76,7 +73,7 @@ def steps(account, keyed=()):
     )
 
 
-class Seen(App):
+class OfflineApp(App):
     """The app that a command opens, with the test's web, parsed in this process."""
 
     def create_parser_pool(self):
@@ -99,7 +96,7 @@ def known(tmp_path_factory):
             _register(app)
             for day in range(3):
                 asyncio.run(runs_run.execute_run(app, night_of(day)))
-            _talk(app)
+            _store_communication(app)
     finally:
         checker.create_probe = usual
     (folder / "uploads").mkdir(exist_ok=True)
@@ -118,16 +115,11 @@ def folder(known, tmp_path, monkeypatch):
 
 
 def _opened(folder):
-    config = configured()
-    storage = config.storage.model_copy(
-        update={"folder": folder, "url": f"sqlite:///{folder}/auditor.db"}
+    usual = schema.load_config(
+        folder / "config.toml", {"AUDITOR_STORAGE__URL": f"sqlite:///{folder}/auditor.db"}
     )
-    update = {
-        "storage": storage,
-        "web": schema.WebSettings(public_url="https://reports.example.org"),
-    }
-    config = config.model_copy(update=update)
-    return Seen(config, Store.open(storage.url), BodyStore(folder / "archive"))
+    config = configured().model_copy(update={"storage": usual.storage, "web": usual.web})
+    return OfflineApp(config, Store.open(config.storage.url), BodyStore(folder / "archive"))
 
 
 def _register(app):
@@ -154,7 +146,7 @@ def _register(app):
     )
 
 
-def _talk(app):
+def _store_communication(app):
     store = app.store
     account = next(row.id for row in store.registry.list_accounts(ID))
     decision = store.decisions.add(
@@ -215,12 +207,12 @@ def run(*arguments):
     return main.main([*arguments])
 
 
-def dump(folder):
+def dump_database(folder):
     with closing(sqlite3.connect(folder / "auditor.db")) as raw:
         return "\n".join(raw.iterdump())
 
 
-def traces(folder):
+def find_traces(folder):
     """Return the files that contain the mark, compressed ones included."""
     paths = []
     for file in sorted(folder.rglob("*")):
@@ -232,41 +224,40 @@ def traces(folder):
     return paths
 
 
-def figures(folder):
+def load_figures(folder):
+    """Return the counts of each run, and its report."""
     with _opened(folder) as app:
-        nights = [run.id for run in app.store.runs.list_all()]
-        reports = [
-            run.report for run in app.store.runs.list_all() if run.state is AuditRunState.DONE
-        ]
-        return app.store.counts.get_run_facet_counts(
-            nights, ["", "tag:all", "region:Rabat"]
-        ), reports
+        runs = list(app.store.runs.list_all())
+        facets = ["", "tag:all", "region:Rabat"]
+        counts = app.store.counts.get_run_facet_counts([run.id for run in runs], facets)
+        return counts, [run.report for run in runs]
 
 
 def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
-    before, stored_text = figures(folder), dump(folder)
+    before, stored_text = load_figures(folder), dump_database(folder)
     assert stored_text.count(MARK) > 60
-    assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in traces(folder)}
-    assert sum(name.startswith("archive/") for name in traces(folder)) == 2
+    assert {"auditor.db", "uploads"} <= {name.partition("/")[0] for name in find_traces(folder)}
+    assert sum(name.startswith("archive/") for name in find_traces(folder)) == 2
     assert run("registry", "erase", ID, "--yes") == 0
     error_output = capsys.readouterr().err
     assert "rows erased" in error_output
     assert "older backups still contain it" in error_output
-    assert MARK not in dump(folder)
-    assert traces(folder) == []
-    assert figures(folder) == before
+    assert MARK not in dump_database(folder)
+    assert find_traces(folder) == []
+    assert load_figures(folder) == before
     with _opened(folder) as app:
+        reevaluate(app)
         app.store.create_backup(folder / "after.db")
         [line] = app.store.audit_log.list_audit_log(limit=1)
     assert (line.author, line.source, line.kind) == ("Salma", "erase", "erased")
-    assert traces(folder) == []
+    assert (load_figures(folder), find_traces(folder)) == (before, [])
 
 
 def test_erasure_removes_bodies_staged_by_a_backup(folder):
     archive, copies = BodyStore(folder / "archive"), BodyStore(folder / "backups" / "evidence")
-    with BodyWriter(copies) as laying:
+    with BodyWriter(copies) as writer:
         for digest in archive.list_digests():
-            laying._write_staged(digest, compress_body(archive.get(digest)))
+            writer._write_staged(digest, compress_body(archive.get(digest)))
         before = set(archive.list_digests())
         assert run("registry", "erase", ID, "--yes") == 0
         left = {file.name.rpartition("-")[2] for file in (copies.folder / ".staging").iterdir()}
@@ -294,14 +285,6 @@ def test_erasure_keeps_the_data_of_others(folder):
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 
-def test_rebuild_after_erasure_keeps_earlier_coverage(folder):
-    assert run("registry", "erase", ID, "--yes") == 0
-    before = figures(folder)
-    with _opened(folder) as app:
-        reevaluate(app)
-    assert figures(folder) == before
-
-
 def test_erasure_asks_on_a_terminal_and_needs_yes_without_one(folder, capsys, monkeypatch):
     assert run("registry", "erase", ID) == 2
     assert "--yes" in capsys.readouterr().err
@@ -317,19 +300,7 @@ def test_erasure_asks_on_a_terminal_and_needs_yes_without_one(folder, capsys, mo
     for line, is_left in (("no\n", True), ("", True), ("نعم\n", False)):
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
         assert run("registry", "erase", ID) == 0
-        assert (MARK in dump(folder)) is is_left
-
-
-def test_unknown_id_is_one_error_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.toml").write_text(CONFIG)
-    (tmp_path / "sheet.csv").write_text("id,name\nnour,Nour\n")
-    assert run("--quiet", "registry", "import", "sheet.csv") == 0
-    for command in ("erase", "show-data"):
-        assert run("registry", command, "nobody", *(["--yes"] if command == "erase" else [])) == 3
-        assert capsys.readouterr().err.splitlines() == [
-            "error: nobody: no association has this id; try: `auditor registry export -` lists them"
-        ]
+        assert (MARK in dump_database(folder)) is is_left
 
 
 def test_contact_alone_can_be_erased(folder, capsys):
@@ -343,7 +314,7 @@ def test_contact_alone_can_be_erased(folder, capsys):
         )
         assert app.store.audit_log.list_audit_log(ID, limit=1)[0].field == "contact"
     for word in (f"{MARK}@example", f"06 {MARK}", f"07 {MARK}", f"Officer {MARK}", f"Note {MARK}"):
-        assert word not in dump(folder)
+        assert word not in dump_database(folder)
         assert word.encode() not in (folder / "auditor.db").read_bytes()
     capsys.readouterr()
     assert run("registry", "erase", ID, "--contacts", "--yes") == 0
@@ -381,41 +352,60 @@ def test_import_of_an_erased_association_warns(folder, capsys):
     assert "erased before" in capsys.readouterr().err
 
 
-def test_interrupted_erasure_can_be_repeated(folder, monkeypatch, capsys):
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "vacuum_database", lambda _: False)
-        assert run("registry", "erase", ID, "--yes") == 3
-    assert "still has traces" in capsys.readouterr().err
+def test_unlisted_association_can_be_erased(folder):
+    (folder / "less.csv").write_text("id,name,youtube\nnour,Nour,\n")
+    assert run("registry", "import", "less.csv", "--prune", "--yes") == 0
+    assert MARK in dump_database(folder)
     assert run("registry", "erase", ID, "--yes") == 0
-    assert "already erased" in capsys.readouterr().err
-    assert traces(folder) == []
+    assert f"Officer {MARK}" not in dump_database(folder)
+    assert ID not in dump_database(folder)
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    """Wait for another program no longer than a second."""
-    monkeypatch.setattr("storage.database.sqlite_file.BUSY_TIMEOUT_SECONDS", 1)
+ADDRESS = f"/ar/registry/erase/{ID}"
 
 
-@pytest.mark.usefixtures("impatient")
-def test_erasure_with_an_open_reader_reports_traces(folder, capsys):
-    with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM association").fetchone()
-        assert run("registry", "erase", ID, "--yes") == 3
-    assert "still has traces" in capsys.readouterr().err
+def test_erasure_page_needs_the_typed_code_and_erases_the_contact_by_default(folder):
+    with _opened(folder) as app, logged_in_client(app, NOW) as client:
+        assert f'href="{ADDRESS}"' in client.get(f"/ar/registry/entries/{ID}").text
+        response = client.get(ADDRESS)
+        assert response.status_code == 200
+        assert response.text.count("<tr>") > 12
+        refused = client.post(ADDRESS, data={"scope": "all", "confirmation": "nour"})
+        assert refused.status_code == 422
+        assert app.store.registry.get_contact(ID)
+        assert client.post(ADDRESS, data={"confirmation": ID}).status_code == 303
+        assert app.store.registry.get_association(ID)
+        assert not app.store.registry.get_contact(ID)
+        done = client.post(ADDRESS, data={"scope": "all", "confirmation": ID})
+        assert (done.status_code, done.headers["location"]) == (303, "/ar/registry?erased=all")
+        assert 'role="status"' in client.get(done.headers["location"]).text
+        assert client.get(ADDRESS).status_code == 404
+    assert find_traces(folder) == []
 
 
-@pytest.mark.usefixtures("impatient")
-def test_contact_erasure_can_be_repeated_after_an_open_reader(folder, capsys):
-    with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM association").fetchone()
-        assert run("registry", "erase", ID, "--contacts", "--yes") == 3
-    capsys.readouterr()
-    assert run("registry", "erase", ID, "--contacts", "--yes") == 0
-    assert "already erased" in capsys.readouterr().err
-    assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()
+def test_regional_coordinator_and_reader_cannot_erase(folder):
+    form = {"scope": "all", "confirmation": ID}
+    with _opened(folder) as app:
+        for role, regions in ((Role.READER, ()), (Role.COORDINATOR, (f"Region {MARK}",))):
+            with logged_in_client(app, NOW, name=role, role=role, regions=regions) as client:
+                responses = client.get(ADDRESS), client.post(ADDRESS, data=form)
+            assert [response.status_code for response in responses] == [403, 403]
+        assert app.store.registry.get_association(ID)
+
+
+def test_erasure_names_older_backups_and_restore_reports_returned_associations(folder, capsys):
+    assert run("backup") == 0
+    [backup] = (folder / "backups").glob("auditor-*.db")
+    assert run("registry", "erase", ID, "--yes") == 0
+    assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
+    assert find_traces(folder) == [backup.relative_to(folder).as_posix()]
+    assert run("restore", str(backup), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
+    assert run("registry", "erase", ID, "--yes") == 0
+    backup.unlink()
+    for copy in folder.glob("auditor.db.before-*"):
+        copy.unlink()
+    assert find_traces(folder) == []
 
 
 @pytest.mark.parametrize("place", ["backups", "stick"])
@@ -434,82 +424,16 @@ def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, 
     assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
 
 
-def test_unlisted_association_can_be_erased(folder):
-    (folder / "less.csv").write_text("id,name,youtube\nnour,Nour,\n")
-    assert run("registry", "import", "less.csv", "--prune", "--allow-withdrawals") == 0
-    assert MARK in dump(folder)
-    assert run("registry", "erase", ID, "--yes") == 0
-    assert f"Officer {MARK}" not in dump(folder)
-    assert ID not in dump(folder)
-
-
-def test_erasure_mark_depends_on_the_folder(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-    mark, other_mark = (compute_erasure_mark(tmp_path / name, "nour") for name in ("a", "b"))
-    assert mark == compute_erasure_mark(tmp_path / "a", "nour")
-    assert mark != other_mark
-    assert re.fullmatch(r"erased-[0-9a-f]{16}", mark)
-
-
-ADDRESS = f"/registry/erase/{ID}"
-
-
-@pytest.mark.parametrize("language", ["ar", "fr", "en"])
-def test_erasure_page_needs_the_typed_code(folder, language):
-    with _opened(folder) as app, logged_in_client(app, NOW) as client:
-        assert (
-            f'href="/{language}{ADDRESS}"' in client.get(f"/{language}/registry/entries/{ID}").text
-        )
-        response = client.get(f"/{language}{ADDRESS}")
-        assert response.status_code == 200
-        assert response.text.count("<tr>") > 12
-        refused = client.post(
-            f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": "nour"}
-        )
-        assert refused.status_code == 422
-        assert MARK in dump(folder)
-        done = client.post(f"/{language}{ADDRESS}", data={"scope": "all", "confirmation": ID})
-        assert (done.status_code, done.headers["location"]) == (
-            303,
-            f"/{language}/registry?erased=all",
-        )
-        assert 'role="status"' in client.get(done.headers["location"]).text
-        assert client.get(f"/{language}{ADDRESS}").status_code == 404
-    assert traces(folder) == []
-
-
-def test_erasure_page_erases_the_contact_by_default(folder):
-    with _opened(folder) as app, logged_in_client(app, NOW) as client:
-        assert client.post(f"/en{ADDRESS}", data={"confirmation": ID}).status_code == 303
-        assert app.store.registry.get_association(ID)
-        assert not app.store.registry.get_contact(ID)
-
-
-def test_regional_coordinator_and_reader_cannot_erase(folder):
-    with _opened(folder) as app:
-        for role, regions in ((Role.READER, ()), (Role.COORDINATOR, (f"Region {MARK}",))):
-            with logged_in_client(app, NOW, name=role, role=role, regions=regions) as client:
-                assert client.get(f"/en{ADDRESS}").status_code == 403
-                assert (
-                    client.post(
-                        f"/en{ADDRESS}", data={"scope": "all", "confirmation": ID}
-                    ).status_code
-                    == 403
-                )
-        assert app.store.registry.get_association(ID)
-
-
-def test_erasure_names_older_backups_and_restore_reports_returned_associations(folder, capsys):
-    assert run("backup") == 0
-    [backup] = (folder / "backups").glob("auditor-*.db")
-    assert run("registry", "erase", ID, "--yes") == 0
-    assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
-    assert traces(folder) == [backup.relative_to(folder).as_posix()]
-    assert run("restore", str(backup), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
-    assert run("registry", "erase", ID, "--yes") == 0
-    backup.unlink()
-    for copy in folder.glob("auditor.db.before-*"):
-        copy.unlink()
-    assert traces(folder) == []
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--contacts"]])
+def test_erasure_beside_an_open_reader_reports_traces_and_can_be_repeated(
+    folder, capsys, monkeypatch, options
+):
+    monkeypatch.setattr("storage.database.sqlite_file.BUSY_TIMEOUT_SECONDS", 1)
+    with closing(sqlite3.connect(folder / "auditor.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM association").fetchone()
+        assert run("registry", "erase", ID, *options, "--yes") == 3
+    assert "still has traces" in capsys.readouterr().err
+    assert run("registry", "erase", ID, *options, "--yes") == 0
+    assert f"{MARK}@example".encode() not in (folder / "auditor.db").read_bytes()

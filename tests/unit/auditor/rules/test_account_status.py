@@ -1,8 +1,9 @@
-"""Account statuses are folded from runs and decisions."""
+"""The status of an account follows from its findings, run by run, and from decisions."""
 
 import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 import pytest
 from hypothesis import given
@@ -32,121 +33,224 @@ TIMED_OUT = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
 EXPIRED_CERTIFICATE = Finding(Presence.UNKNOWN, Reason.TLS, facts={"tls_error": "expired"})
 
 
+def observe(status, run_number, finding, observed_at=None, **options):
+    """Return the status after a run, which is one day after the other unless it has a time."""
+    observed_at = observed_at or START + timedelta(days=run_number)
+    observation = Observation(1, run_number, observed_at, finding)
+    return advance(status, observation, THRESHOLDS, **options)
+
+
 def run_statuses(*findings, unreliable_runs=()):
     """Return the status after one finding per run; None is a run without a check."""
     status = AccountStatus(1)
-    for run_number, finding in enumerate(findings):
+    for number, finding in enumerate(findings):
         if finding is not None:
-            observation = Observation(1, run_number, START + timedelta(days=run_number), finding)
-            status = advance(
-                status, observation, THRESHOLDS, is_unreliable=run_number in unreliable_runs
-            )
+            status = observe(status, number, finding, is_unreliable=number in unreliable_runs)
     return status
 
 
-def test_one_good_run_makes_an_account_present():
-    status = run_statuses(PRESENT)
-    assert (status.state, status.since) == (AccountState.PRESENT, START)
+def respond(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **facts):
+    return Finding(Presence.UNKNOWN, reason, status=status, final_url=url, facts=facts)
+
+
+def find_account(number, name="Jamiat Nour", reason=None, **fields):
+    return Finding(Presence.PRESENT, reason, platform_id=number, name=name, **fields)
+
+
+def publish(activity):
+    return Finding(Presence.PRESENT, last_activity=activity)
+
+
+SUSPENDED = Finding(Presence.ABSENT, Reason.SUSPENDED)
+NO_POSTS = Finding(Presence.PRESENT, Reason.EMPTY)
+ABSENT_7 = [ABSENT] * 7
+OURS = find_account("11")
+OTHER = find_account("99", "Casino", Reason.RENAMED, last_activity=Activity(START, "feed"))
+SAME_RENAMED = find_account("11", "Association Nour", Reason.RENAMED)
+SECOND_ID = find_account("10011")
+NEW_POST, OLD_POST = Activity(START, "feed"), Activity(START - timedelta(days=50), "sitemap")
+APRIL, MAY = (
+    Activity(datetime(2026, month, 1, tzinfo=UTC), "text", DatePrecision.MONTH) for month in (4, 5)
+)
+FIRST_DAY, SECOND_DAY, EIGHTH_DAY = (START + timedelta(days=days) for days in (0, 1, 7))
+HISTORIES = {
+    "one good run": ([PRESENT], {"state": AccountState.PRESENT, "since": FIRST_DAY}),
+    "one absence": (
+        [PRESENT, ABSENT],
+        {
+            "state": AccountState.PRESENT,
+            "unconfirmed_streak.run_count": 1,
+            "unconfirmed_streak.cause": "not_found",
+        },
+    ),
+    "an absence that ends": ([PRESENT, ABSENT, PRESENT], {"unconfirmed_streak": None}),
+    "absences over five days": ([PRESENT, *[ABSENT] * 6], {"state": AccountState.PRESENT}),
+    "absences over six days": (
+        [PRESENT, *ABSENT_7],
+        {"state": AccountState.GONE, "reason": Reason.NOT_FOUND, "since": SECOND_DAY},
+    ),
+    "three absences far apart": (
+        [ABSENT, None, None, ABSENT, None, None, ABSENT],
+        {"state": AccountState.GONE},
+    ),
+    "absences between unknown results": (
+        [ABSENT, LOGIN_WALL, LOGIN_WALL, ABSENT, LOGIN_WALL, LOGIN_WALL, LOGIN_WALL],
+        {"state": AccountState.UNKNOWN, "unconfirmed_streak.run_count": 2},
+    ),
+    "three absences between unknown results": (
+        [ABSENT, LOGIN_WALL, LOGIN_WALL, ABSENT, LOGIN_WALL, LOGIN_WALL, ABSENT],
+        {"state": AccountState.GONE},
+    ),
+    "an unknown result": (
+        [PRESENT, LOGIN_WALL],
+        {
+            "last_known_finding": PRESENT,
+            "decided_at": FIRST_DAY,
+            "checked_at": SECOND_DAY,
+            "latest_presence": Presence.UNKNOWN,
+            "latest_reason": Reason.LOGIN_WALL,
+        },
+    ),
+    "a skipped run alone": ([SKIPPED], {"checked_at": None}),
+    "a return": ([*ABSENT_7, PRESENT], {"state": AccountState.GONE}),
+    "a confirmed return": (
+        [*ABSENT_7, PRESENT, PRESENT],
+        {"state": AccountState.PRESENT, "since": EIGHTH_DAY},
+    ),
+    "an interrupted return": ([*ABSENT_7, PRESENT, ABSENT, PRESENT], {"state": AccountState.GONE}),
+    "a new reason of absence": (
+        [*ABSENT_7, SUSPENDED],
+        {"reason": Reason.SUSPENDED, "since": EIGHTH_DAY},
+    ),
+    "failures of one cause": ([TIMED_OUT] * 3, {"failure_streak.run_count": 3}),
+    "a failure of another cause": (
+        [TIMED_OUT, EXPIRED_CERTIFICATE],
+        {"failure_streak.cause": "tls/expired", "failure_streak.run_count": 1},
+    ),
+    "failures around a skipped run": (
+        [TIMED_OUT, SKIPPED, TIMED_OUT],
+        {"failure_streak.run_count": 2},
+    ),
+    "a failure that ends": ([TIMED_OUT, PRESENT], {"failure_streak": None}),
+    "a certificate that is valid again": (
+        [EXPIRED_CERTIFICATE, EXPIRED_CERTIFICATE, respond()],
+        {"failure_streak": None},
+    ),
+    "a server error": (
+        [TIMED_OUT, respond(Reason.SERVER_ERROR, 503)],
+        {"failure_streak.cause": "server_error"},
+    ),
+    "a timeout with a status": (
+        [TIMED_OUT, respond(Reason.TIMEOUT, 200)],
+        {"failure_streak.run_count": 2},
+    ),
+    "an older publication": (
+        [publish(NEW_POST), publish(OLD_POST), PRESENT],
+        {"last_activity": NEW_POST},
+    ),
+    "two named months": ([publish(APRIL), publish(MAY)], {"last_activity": MAY}),
+    "no posts any more": ([publish(NEW_POST), NO_POSTS], {"last_activity": None}),
+    "a different account": (
+        [OURS, OTHER],
+        {
+            "state": AccountState.PRESENT,
+            "last_known_finding": OURS,
+            "platform_id": "11",
+            "decided_at": FIRST_DAY,
+            "checked_at": SECOND_DAY,
+            "last_activity": None,
+            "unconfirmed_streak": None,
+            "other_account_streak.cause": "99",
+        },
+    ),
+    "absences around a different account": (
+        [OURS, ABSENT, OTHER, ABSENT],
+        {"unconfirmed_streak.run_count": 2},
+    ),
+    "a different account for six days": ([OURS, *[OTHER] * 6], {"state": AccountState.PRESENT}),
+    "a different account for seven days": (
+        [OURS, *[OTHER] * 7],
+        {
+            "state": AccountState.UNKNOWN,
+            "reason": Reason.RENAMED,
+            "since": SECOND_DAY,
+            "platform_id": "11",
+        },
+    ),
+    "a different account from the first run": ([*[OTHER] * 9, OURS], {"platform_id": "99"}),
+    "a different account after an absence": (
+        [OURS, *ABSENT_7, OTHER],
+        {"state": AccountState.GONE},
+    ),
+    "a different account twice after an absence": (
+        [OURS, *ABSENT_7, OTHER, OTHER],
+        {"state": AccountState.UNKNOWN},
+    ),
+    "a different account for long after an absence": (
+        [OURS, *ABSENT_7, *[OTHER] * 20],
+        {"last_known_finding": ABSENT},
+    ),
+    "the original account again": (
+        [OURS, *[OTHER] * 7, OURS],
+        {"state": AccountState.PRESENT, "other_account_streak": None, "platform_id": "11"},
+    ),
+    "the same account with a new name": (
+        [OURS, SAME_RENAMED],
+        {"last_known_finding": SAME_RENAMED},
+    ),
+    "the same account with a second id": (
+        [OURS, SECOND_ID],
+        {"last_known_finding": SECOND_ID, "other_account_streak": None, "platform_id": "11"},
+    ),
+    "another id without a name": (
+        [OURS, find_account("99", None)],
+        {"other_account_streak.cause": "99"},
+    ),
+}
+"""Findings of one run after another, and what the status has then."""
 
 
 @pytest.mark.fault("F32")
-def test_one_absence_changes_nothing():
-    status = run_statuses(PRESENT, ABSENT)
-    assert status.state is AccountState.PRESENT
-    assert (status.unconfirmed_streak.run_count, status.unconfirmed_streak.cause) == (
-        1,
-        "not_found",
-    )
-    assert run_statuses(PRESENT, ABSENT, PRESENT).unconfirmed_streak is None
+@pytest.mark.parametrize("name", HISTORIES)
+def test_status_follows_from_the_findings_of_runs(name):
+    findings, expected = HISTORIES[name]
+    status = run_statuses(*findings)
+    assert {field: attrgetter(field)(status) for field in expected} == expected
 
 
-@pytest.mark.fault("F32")
-def test_three_absences_over_six_days_make_it_gone_since_the_first():
-    assert run_statuses(PRESENT, *[ABSENT] * 6).state is AccountState.PRESENT
-    status = run_statuses(PRESENT, *[ABSENT] * 7)
-    assert (status.state, status.reason) == (AccountState.GONE, Reason.NOT_FOUND)
-    assert status.since == START + timedelta(days=1)
-
-
-def fold_absences(days, thresholds=THRESHOLDS):
+def observe_absences(days):
     """Return the status of a present account after an absence on each of these days."""
     status = run_statuses(PRESENT)
     for day in days:
-        observation = Observation(1, day, START + timedelta(days=day), ABSENT)
-        status = advance(status, observation, thresholds)
+        status = observe(status, day, ABSENT)
     return status
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
-def test_account_is_gone_after_the_set_number_of_absences(step):
+def test_account_is_gone_after_the_set_number_of_absences_over_the_set_days(step):
     absence_count = THRESHOLDS.failures + step
-    status = fold_absences(range(1, 1 + absence_count * THRESHOLDS.days, THRESHOLDS.days))
-    assert (status.state is AccountState.GONE) is (step >= 0)
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-def test_account_is_gone_after_absences_over_the_set_days(step):
-    status = fold_absences([1, 2, 1 + THRESHOLDS.days + step])
-    assert (status.state is AccountState.GONE) is (step >= 0)
+    by_number = observe_absences(range(1, 1 + absence_count * THRESHOLDS.days, THRESHOLDS.days))
+    by_days = observe_absences([1, 2, 1 + THRESHOLDS.days + step])
+    is_gone = [status.state is AccountState.GONE for status in (by_number, by_days)]
+    assert is_gone == [step >= 0] * 2
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_gone_account_is_present_after_the_set_number_of_good_runs(step):
-    status = run_statuses(*[ABSENT] * 7, *[PRESENT] * (THRESHOLDS.recoveries + step))
+    status = run_statuses(*ABSENT_7, *[PRESENT] * (THRESHOLDS.recoveries + step))
     assert (status.state is AccountState.PRESENT) is (step >= 0)
-
-
-def test_three_absences_far_apart_are_enough():
-    assert run_statuses(ABSENT, None, None, ABSENT, None, None, ABSENT).state is AccountState.GONE
 
 
 def test_span_of_absences_counts_dates_not_hours():
     status = AccountStatus(1)
     for day, hour in ((0, 2), (3, 1), (6, 1)):
-        observation = Observation(1, day, START.replace(hour=hour) + timedelta(days=day), ABSENT)
-        status = advance(status, observation, THRESHOLDS)
+        observed_at = START.replace(hour=hour) + timedelta(days=day)
+        status = observe(status, day, ABSENT, observed_at)
     assert status.state is AccountState.GONE
-
-
-def test_unknown_result_neither_counts_nor_resets():
-    assert (
-        run_statuses(
-            ABSENT, LOGIN_WALL, LOGIN_WALL, ABSENT, LOGIN_WALL, LOGIN_WALL, LOGIN_WALL
-        ).unconfirmed_streak.run_count
-        == 2
-    )
-    assert (
-        run_statuses(ABSENT, LOGIN_WALL, LOGIN_WALL, ABSENT, LOGIN_WALL, LOGIN_WALL, ABSENT).state
-        is AccountState.GONE
-    )
-
-
-def test_unknown_result_keeps_the_last_known_finding():
-    status = run_statuses(PRESENT, LOGIN_WALL)
-    assert status.last_known_finding is PRESENT
-    assert status.decided_at == START
-    assert status.checked_at == START + timedelta(days=1)
-    assert (status.latest_presence, status.latest_reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
 
 
 def test_skipped_account_is_unchanged():
     assert run_statuses(PRESENT, SKIPPED) == run_statuses(PRESENT)
-    assert run_statuses(SKIPPED).checked_at is None
-
-
-@pytest.mark.fault("F32")
-def test_gone_account_is_present_after_two_good_runs():
-    absences = [ABSENT] * 7
-    assert run_statuses(*absences, PRESENT).state is AccountState.GONE
-    recovered = run_statuses(*absences, PRESENT, PRESENT)
-    assert (recovered.state, recovered.since) == (AccountState.PRESENT, START + timedelta(days=7))
-    assert run_statuses(*absences, PRESENT, ABSENT, PRESENT).state is AccountState.GONE
-
-
-def test_new_reason_of_absence_has_a_new_date():
-    suspended = Finding(Presence.ABSENT, Reason.SUSPENDED)
-    status = run_statuses(*[ABSENT] * 7, suspended)
-    assert (status.reason, status.since) == (Reason.SUSPENDED, START + timedelta(days=7))
 
 
 def test_unreliable_channel_changes_only_the_check_time():
@@ -162,20 +266,7 @@ def test_unreliable_channel_changes_only_the_check_time():
 
 def test_run_evaluated_twice_counts_once():
     status = run_statuses(PRESENT, ABSENT)
-    repeated = advance(status, Observation(1, 1, START + timedelta(days=1), ABSENT), THRESHOLDS)
-    assert repeated == status
-
-
-def test_failure_streak_has_one_cause():
-    assert run_statuses(TIMED_OUT, TIMED_OUT, TIMED_OUT).failure_streak.run_count == 3
-    assert run_statuses(TIMED_OUT, EXPIRED_CERTIFICATE).failure_streak.cause == "tls/expired"
-    assert run_statuses(TIMED_OUT, EXPIRED_CERTIFICATE).failure_streak.run_count == 1
-    assert run_statuses(TIMED_OUT, SKIPPED, TIMED_OUT).failure_streak.run_count == 2
-    assert run_statuses(TIMED_OUT, PRESENT).failure_streak is None
-
-
-def respond(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **facts):
-    return Finding(Presence.UNKNOWN, reason, status=status, final_url=url, facts=facts)
+    assert observe(status, 1, ABSENT) == status
 
 
 @pytest.mark.parametrize(
@@ -191,13 +282,10 @@ def respond(reason=Reason.BLOCKED, status=403, url="https://nour.example/", **fa
     ],
 )
 def test_server_response_ends_the_failure_streak(reason, status):
-    assert run_statuses(TIMED_OUT, TIMED_OUT, respond(reason, status)).failure_streak is None
-    assert (
-        run_statuses(
-            TIMED_OUT, TIMED_OUT, respond(reason, status), TIMED_OUT
-        ).failure_streak.run_count
-        == 1
-    )
+    response = respond(reason, status)
+    assert run_statuses(TIMED_OUT, TIMED_OUT, response).failure_streak is None
+    streak = run_statuses(TIMED_OUT, TIMED_OUT, response, TIMED_OUT).failure_streak
+    assert streak.run_count == 1
 
 
 @pytest.mark.parametrize(
@@ -215,54 +303,30 @@ def test_result_without_response_neither_extends_nor_ends_the_failure_streak(fin
     assert run_statuses(TIMED_OUT, finding, TIMED_OUT, finding).failure_streak.run_count == 2
 
 
-def test_only_a_verified_https_response_ends_a_certificate_failure():
-    assert run_statuses(EXPIRED_CERTIFICATE, EXPIRED_CERTIFICATE, respond()).failure_streak is None
-    for unverified in (
-        respond(url="http://nour.example/"),
-        respond(tls_error="wrong_host"),
-        respond(url=None),
-    ):
-        assert (
-            run_statuses(
-                EXPIRED_CERTIFICATE, unverified, EXPIRED_CERTIFICATE
-            ).failure_streak.run_count
-            == 2
-        )
-
-
-def test_server_error_is_a_failure_with_any_status():
-    assert (
-        run_statuses(TIMED_OUT, respond(Reason.SERVER_ERROR, 503)).failure_streak.cause
-        == "server_error"
-    )
-    assert run_statuses(TIMED_OUT, respond(Reason.TIMEOUT, 200)).failure_streak.run_count == 2
-
-
-def test_newest_publication_stays_if_a_page_shows_an_older_one():
-    new = Activity(START, "feed")
-    old = Activity(START - timedelta(days=50), "sitemap")
-    status = run_statuses(
-        Finding(Presence.PRESENT, last_activity=new),
-        Finding(Presence.PRESENT, last_activity=old),
-        PRESENT,
-    )
-    assert status.last_activity == new
+@pytest.mark.parametrize(
+    "unverified",
+    [respond(url="http://nour.example/"), respond(tls_error="wrong_host"), respond(url=None)],
+)
+def test_only_a_verified_https_response_ends_a_certificate_failure(unverified):
+    status = run_statuses(EXPIRED_CERTIFICATE, unverified, EXPIRED_CERTIFICATE)
+    assert status.failure_streak.run_count == 2
 
 
 def find_relative_date(published, now, source="videos"):
     """Return what YouTube shows on a day for the age of a video."""
     shown_date = parse_date(format_age(published, now, "en"), now)
-    activity = Activity(
-        shown_date.moment, source, shown_date.precision, is_relative=shown_date.is_relative
+    return publish(
+        Activity(
+            shown_date.moment, source, shown_date.precision, is_relative=shown_date.is_relative
+        )
     )
-    return Finding(Presence.PRESENT, last_activity=activity)
 
 
 def iter_activities(timed_findings):
     """Return the newest stored publication after each run."""
     status = AccountStatus(1)
     for run_number, (observed_at, finding) in enumerate(timed_findings):
-        status = advance(status, Observation(1, run_number, observed_at, finding), THRESHOLDS)
+        status = observe(status, run_number, finding, observed_at)
         yield status.last_activity
 
 
@@ -330,7 +394,7 @@ def test_new_relative_publication_replaces_an_older_relative_one():
 
 def test_exact_date_replaces_a_relative_one_and_stays():
     published = RUN_TIMES[0] - timedelta(days=207)
-    exact = Finding(Presence.PRESENT, last_activity=Activity(published, "feed"))
+    exact = publish(Activity(published, "feed"))
     findings = [
         find_relative_date(published, RUN_TIMES[0]),
         exact,
@@ -343,64 +407,34 @@ def test_exact_date_replaces_a_relative_one_and_stays():
 
 def test_older_exact_date_is_another_publication():
     relative = find_relative_date(RUN_TIMES[0] - timedelta(days=70), RUN_TIMES[0])
-    older = Finding(
-        Presence.PRESENT, last_activity=Activity(RUN_TIMES[0] - timedelta(days=200), "feed")
-    )
+    older = publish(Activity(RUN_TIMES[0] - timedelta(days=200), "feed"))
     assert run_statuses(relative, older).last_activity == relative.last_activity
-
-
-def test_two_named_months_are_two_publications():
-    april, may = (datetime(2026, month, 1, tzinfo=UTC) for month in (4, 5))
-    findings = [
-        Finding(Presence.PRESENT, last_activity=Activity(month_start, "text", DatePrecision.MONTH))
-        for month_start in (april, may)
-    ]
-    assert run_statuses(*findings).last_activity.published_at == may
-
-
-def test_account_without_posts_has_no_activity():
-    dated = Finding(Presence.PRESENT, last_activity=Activity(START, "feed"))
-    status = run_statuses(dated, Finding(Presence.PRESENT, Reason.EMPTY))
-    assert status.last_activity is None
-    assert ActivityBands().classify_activity(status, START) == "never"
-
-
-BANDS = ActivityBands()
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-@pytest.mark.parametrize(
-    ("limit", "band", "next_band"),
-    [
-        (BANDS.active, "active", "slow"),
-        (BANDS.slow, "slow", "inactive"),
-        (BANDS.inactive, "inactive", "dormant"),
-    ],
-)
-def test_activity_band_has_its_days(limit, band, next_band, step):
-    activity = Activity(START - timedelta(days=limit + step), "feed")
-    status = run_statuses(Finding(Presence.PRESENT, last_activity=activity))
-    assert BANDS.classify_activity(status, START) == (band if step <= 0 else next_band)
 
 
 @pytest.mark.parametrize(
     ("days", "band"),
-    [(0, "active"), (30, "active"), (31, "slow"), (90, "slow"), (91, "inactive"), (181, "dormant")],
+    [
+        (0, "active"),
+        (30, "active"),
+        (31, "slow"),
+        (90, "slow"),
+        (91, "inactive"),
+        (180, "inactive"),
+        (181, "dormant"),
+    ],
 )
 def test_activity_band_follows_the_age_of_the_newest_publication(days, band):
-    status = run_statuses(
-        Finding(Presence.PRESENT, last_activity=Activity(START - timedelta(days=days), "feed"))
-    )
+    status = run_statuses(publish(Activity(START - timedelta(days=days), "feed")))
     assert ActivityBands().classify_activity(status, START) == band
 
 
+def test_account_without_posts_never_published():
+    assert ActivityBands().classify_activity(run_statuses(NO_POSTS), START) == "never"
+
+
 def test_imprecise_date_counts_in_favour_of_the_association():
-    assert (
-        days_since_activity(
-            Activity(START - timedelta(days=40), "page", DatePrecision.MONTH), START
-        )
-        == 9
-    )
+    month = Activity(START - timedelta(days=40), "page", DatePrecision.MONTH)
+    assert days_since_activity(month, START) == 9
 
 
 def test_activity_limits_that_do_not_increase_are_refused():
@@ -421,141 +455,57 @@ def decide(kind=DecisionKind.CONFIRM, day=8, **fields):
     )
 
 
-def test_confirmation_overrides_an_unchanged_absence_for_180_days():
-    gone_status = run_statuses(*[ABSENT] * 7)
-    confirmed = apply_decisions(gone_status, "facebook", [decide()], START + timedelta(days=9))
-    assert confirmed.state is AccountState.PRESENT
-    expired = apply_decisions(gone_status, "facebook", [decide()], START + timedelta(days=8 + 180))
-    assert expired.state is AccountState.GONE
+GONE, UNCHECKED = run_statuses(*ABSENT_7), run_statuses(*[LOGIN_WALL] * 3)
+SEEN = decide(value="2026-02-20")
 
 
-def test_new_absence_overrides_an_older_confirmation():
-    gone_status = run_statuses(*[ABSENT] * 10, Finding(Presence.ABSENT, Reason.SUSPENDED))
-    assert (
-        apply_decisions(gone_status, "facebook", [decide()], START + timedelta(days=11)).state
-        is AccountState.GONE
-    )
-
-
-def test_confirmation_of_an_unknown_account_lasts_a_year():
-    unknown_status = run_statuses(*[LOGIN_WALL] * 3)
-    decision = decide(value="2026-02-20")
-    confirmed = apply_decisions(unknown_status, "facebook", [decision], START + timedelta(days=9))
-    assert confirmed.state is AccountState.PRESENT
-    assert confirmed.last_activity.published_at.date().isoformat() == "2026-02-20"
-    assert confirmed.last_activity.source == "attested"
-    assert (
-        apply_decisions(
-            unknown_status, "facebook", [decision], START + timedelta(days=8 + 365)
-        ).state
-        is AccountState.UNKNOWN
-    )
-
-
-def test_decision_applies_to_its_own_account_and_time():
-    status = run_statuses(LOGIN_WALL)
-    assert apply_decisions(status, "facebook", [decide()], START).state is AccountState.UNKNOWN
-    other_decision = replace(decide(), account_id=2)
-    assert (
-        apply_decisions(status, "facebook", [other_decision], START + timedelta(days=9)).state
-        is AccountState.UNKNOWN
-    )
-
-
-def find_account(number, name="Jamiat Nour", reason=None, **fields):
-    return Finding(Presence.PRESENT, reason, platform_id=number, name=name, **fields)
-
-
-OUR_ACCOUNT, OTHER_ACCOUNT = (
-    find_account("11"),
-    find_account("99", "Casino", Reason.RENAMED, last_activity=Activity(START, "feed")),
+@pytest.mark.parametrize(
+    ("status", "decision", "day", "state"),
+    [
+        (GONE, decide(), 9, AccountState.PRESENT),
+        (GONE, decide(), 8 + 180, AccountState.GONE),
+        (run_statuses(*[ABSENT] * 10, SUSPENDED), decide(), 11, AccountState.GONE),
+        (UNCHECKED, SEEN, 9, AccountState.PRESENT),
+        (UNCHECKED, SEEN, 8 + 365, AccountState.UNKNOWN),
+        (UNCHECKED, decide(), 0, AccountState.UNKNOWN),
+        (UNCHECKED, replace(decide(), account_id=2), 9, AccountState.UNKNOWN),
+    ],
+    ids=[
+        "an unchanged absence",
+        "after 180 days",
+        "a new absence",
+        "an unknown account",
+        "after a year",
+        "before the decision",
+        "another account",
+    ],
 )
+def test_confirmation_overrides_what_is_known(status, decision, day, state):
+    decided = apply_decisions(status, [decision], START + timedelta(days=day))
+    assert decided.state is state
 
 
-def test_different_account_counts_neither_for_nor_against():
-    status = run_statuses(OUR_ACCOUNT, OTHER_ACCOUNT)
-    assert (status.state, status.last_known_finding, status.platform_id) == (
-        AccountState.PRESENT,
-        OUR_ACCOUNT,
-        "11",
-    )
-    assert (status.decided_at, status.checked_at) == (START, START + timedelta(days=1))
-    assert (status.last_activity, status.unconfirmed_streak, status.other_account_streak.cause) == (
-        None,
-        None,
-        "99",
-    )
-    assert (
-        run_statuses(OUR_ACCOUNT, ABSENT, OTHER_ACCOUNT, ABSENT).unconfirmed_streak.run_count == 2
-    )
-
-
-def test_lasting_different_account_makes_it_unknown():
-    assert run_statuses(OUR_ACCOUNT, *[OTHER_ACCOUNT] * 6).state is AccountState.PRESENT
-    status = run_statuses(OUR_ACCOUNT, *[OTHER_ACCOUNT] * 7)
-    assert (status.state, status.reason) == (AccountState.UNKNOWN, Reason.RENAMED)
-    assert (status.since, status.platform_id) == (START + timedelta(days=1), "11")
-    assert run_statuses(*[OTHER_ACCOUNT] * 9, OUR_ACCOUNT).platform_id == "99"
-
-
-def test_gone_account_does_not_return_as_a_different_one():
-    findings = [OUR_ACCOUNT, *[ABSENT] * 7]
-    assert run_statuses(*findings, OTHER_ACCOUNT).state is AccountState.GONE
-    assert run_statuses(*findings, OTHER_ACCOUNT, OTHER_ACCOUNT).state is AccountState.UNKNOWN
-    assert run_statuses(*findings, *[OTHER_ACCOUNT] * 20).last_known_finding is ABSENT
-
-
-def test_original_account_is_recognised_at_once():
-    status = run_statuses(OUR_ACCOUNT, *[OTHER_ACCOUNT] * 7, OUR_ACCOUNT)
-    assert (status.state, status.other_account_streak, status.platform_id) == (
-        AccountState.PRESENT,
-        None,
-        "11",
-    )
-
-
-def test_account_with_a_new_name_or_second_id_is_the_same():
-    renamed = find_account("11", "Association Nour", Reason.RENAMED)
-    assert run_statuses(OUR_ACCOUNT, renamed).last_known_finding is renamed
-    second_id = find_account("10011")
-    status = run_statuses(OUR_ACCOUNT, second_id)
-    assert (status.last_known_finding, status.other_account_streak, status.platform_id) == (
-        second_id,
-        None,
-        "11",
-    )
-    nameless = find_account("99", None)
-    assert run_statuses(OUR_ACCOUNT, nameless).other_account_streak.cause == "99"
+def test_confirmation_has_the_reported_publication():
+    activity = apply_decisions(UNCHECKED, [SEEN], START + timedelta(days=9)).last_activity
+    assert (activity.published_at.date().isoformat(), activity.source) == ("2026-02-20", "attested")
 
 
 def test_decision_after_the_change_settles_a_different_account():
-    other_account = run_statuses(OUR_ACCOUNT, *[OTHER_ACCOUNT] * 8)
+    status = run_statuses(OURS, *[OTHER] * 8)
     late = START + timedelta(days=10)
-    undecided = apply_decisions(other_account, "facebook", [decide(day=0)], late)
+    undecided = apply_decisions(status, [decide(day=0)], late)
     assert (undecided.state, undecided.other_account_streak.cause) == (AccountState.UNKNOWN, "99")
-    decided = apply_decisions(other_account, "facebook", [decide(day=9)], late)
-    assert (decided.state, decided.other_account_streak, decided.platform_id) == (
-        AccountState.PRESENT,
-        None,
-        "11",
-    )
-    assert (
-        apply_decisions(
-            other_account, "facebook", [decide(day=9)], late + timedelta(days=180)
-        ).state
-        is AccountState.UNKNOWN
-    )
+    decided = apply_decisions(status, [decide(day=9)], late)
+    assert (decided.state, decided.other_account_streak) == (AccountState.PRESENT, None)
+    assert decided.platform_id == "11"
+    ended = apply_decisions(status, [decide(day=9)], late + timedelta(days=180))
+    assert ended.state is AccountState.UNKNOWN
 
 
 def test_reported_publication_is_used_if_none_was_observed():
-    status = run_statuses(Finding(Presence.PRESENT, Reason.EMPTY))
     decision = decide(day=1, value="2026-03-01")
-    assert (
-        ActivityBands().classify_activity(
-            apply_decisions(status, "facebook", [decision], START + timedelta(days=2)), START
-        )
-        == "active"
-    )
+    decided = apply_decisions(run_statuses(NO_POSTS), [decision], START + timedelta(days=2))
+    assert ActivityBands().classify_activity(decided, START) == "active"
 
 
 UNKNOWN_FINDINGS = st.builds(
@@ -573,55 +523,32 @@ ALL_FINDINGS = st.one_of(UNKNOWN_FINDINGS, st.sampled_from([PRESENT, ABSENT]))
     st.lists(st.one_of(UNKNOWN_FINDINGS, st.none()), max_size=20),
 )
 def test_unknown_results_never_change_a_status(first_findings, later_findings):
-    previous = run_statuses(*first_findings)
+    status = run_statuses(*first_findings)
+    kept = attrgetter(
+        "state", "reason", "since", "last_known_finding", "unconfirmed_streak", "decided_at"
+    )
+    expected = kept(status)
     for run_number, finding in enumerate(later_findings, start=len(first_findings)):
         if finding is not None:
-            status = advance(
-                previous,
-                Observation(1, run_number, START + timedelta(days=run_number), finding),
-                THRESHOLDS,
-            )
-            assert (status.state, status.reason, status.since) == (
-                previous.state,
-                previous.reason,
-                previous.since,
-            )
-            assert (status.last_known_finding, status.unconfirmed_streak, status.decided_at) == (
-                previous.last_known_finding,
-                previous.unconfirmed_streak,
-                previous.decided_at,
-            )
-            previous = status
+            status = observe(status, run_number, finding)
+            assert kept(status) == expected
 
 
 @given(st.lists(st.tuples(ALL_FINDINGS, st.booleans()), max_size=30))
 def test_unreliable_runs_never_change_a_state(findings):
     status = AccountStatus(1)
+    kept = attrgetter("state", "unconfirmed_streak", "failure_streak")
     for run_number, (finding, is_unreliable) in enumerate(findings):
-        new_status = advance(
-            status,
-            Observation(1, run_number, START + timedelta(days=run_number), finding),
-            THRESHOLDS,
-            is_unreliable=is_unreliable,
-        )
-        if is_unreliable:
-            assert (new_status.state, new_status.unconfirmed_streak, new_status.failure_streak) == (
-                status.state,
-                status.unconfirmed_streak,
-                status.failure_streak,
-            )
-        status = new_status
+        before = kept(status)
+        status = observe(status, run_number, finding, is_unreliable=is_unreliable)
+        assert not is_unreliable or kept(status) == before
 
 
 @given(st.lists(ALL_FINDINGS, max_size=40))
 def test_no_account_is_gone_before_three_absences_over_six_days(findings):
     status, absences = AccountStatus(1), []
     for run_number, finding in enumerate(findings):
-        status = advance(
-            status,
-            Observation(1, run_number, START + timedelta(days=run_number), finding),
-            THRESHOLDS,
-        )
+        status = observe(status, run_number, finding)
         absences = (
             []
             if finding is PRESENT and status.state is not AccountState.GONE

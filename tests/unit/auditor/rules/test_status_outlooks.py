@@ -54,4 +54,4 @@ def test_current_problems_come_before_pending_changes():
         "different_account",
         "check_needed",
     ]
-    assert outlooks[0].cause == "expired"
+    assert (outlooks[0].cause, outlooks[0].runs, outlooks[0].since) == ("expired", 4, START)

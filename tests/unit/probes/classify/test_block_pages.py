@@ -7,11 +7,14 @@ import time
 import pytest
 
 from probes.channels import website
+from probes.classify import classifier, interstitials
 from probes.classify.interstitials import detect_client_block, detect_full_page_wall, detect_refusal
 from probes.links import channel_registry, identify
 from probes.models.finding import Account, Presence, Reason
 from probes.models.http import Hop, Page
 from probes.models.probe import run_offline
+from probes.parsing.html import Document
+from probes.parsing.html_walker import TextNode
 
 URL = "https://annour.example/"
 
@@ -306,3 +309,30 @@ def test_only_wall_text_can_cover_a_page() -> None:
         Reason.LOGIN_WALL,
         Reason.LOGIN_WALL,
     )
+
+
+# --- Consent pages and pages that forward ---
+
+
+def build_consent_page(text, headings):
+    return Document(URL, text=text, text_nodes=(TextNode(text, "p", "", ""),), headings=headings)
+
+
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_first_headings_must_be_about_consent(step):
+    headings = ("Cookies",) * (interstitials.MAX_CONSENT_HEADINGS + step - 1) + ("Annour",)
+    document = build_consent_page("Accept cookies", headings)
+    assert (interstitials.detect_consent_or_paywall(document) is not None) is (step > 0)
+
+
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_consent_page_has_limited_text(step):
+    text = "Accept cookies".ljust(interstitials.CONSENT_PAGE_MAX_CHARS + step, ",")
+    document = build_consent_page(text, ("Cookies",))
+    assert (interstitials.detect_consent_or_paywall(document) is not None) is (step <= 0)
+
+
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_page_that_forwards_has_less_text(step):
+    text = "Has moved".ljust(classifier.FORWARDING_PAGE_MAX_CHARS + step)
+    assert classifier.mentions_new_site(Document(URL, text=text)) is (step <= 0)

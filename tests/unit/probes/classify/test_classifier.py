@@ -10,6 +10,7 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
+from tests.support.findings import verdict
 from tests.unit.probes.classify.test_false_positives import PRESENT
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -348,8 +349,7 @@ NOTICES = [
 
 @pytest.mark.parametrize(("reason", "title", "body"), NOTICES)
 def test_notice_gets_its_reason(reason: Reason, title: str, body: str) -> None:
-    finding = probe_site(HOME, notice(title, body))
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
+    assert verdict(probe_site(HOME, notice(title, body))) == (Presence.ABSENT, reason)
 
 
 @pytest.mark.parametrize("body", HIJACKED)
@@ -384,8 +384,7 @@ def test_marketplace_is_recognized_by_its_address_whatever_its_page_says() -> No
 
 @pytest.mark.parametrize(("text", "place"), list(product(SAYINGS, WAYS)))
 def test_soft_404_is_recognized_in_any_design(text: str, place: str) -> None:
-    finding = probe_site(OLD, soft(text, place))
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+    assert verdict(probe_site(OLD, soft(text, place))) == (Presence.ABSENT, Reason.NOT_FOUND)
 
 
 @pytest.mark.parametrize("text", THINGS)
@@ -434,8 +433,7 @@ TOLD = {
 
 @pytest.mark.parametrize("name", TOLD)
 def test_article_with_an_error_title_is_present(name: str) -> None:
-    finding = probe_site(OLD, TOLD[name])
-    assert finding.presence is Presence.PRESENT, finding.detail
+    assert probe_site(OLD, TOLD[name]).presence is Presence.PRESENT
 
 
 def test_directory_listing_is_no_site() -> None:
@@ -467,5 +465,4 @@ SHOP = "<p>Le miel de la vallée finance les bourses de vingt élèves cette ann
     ],
 )
 def test_title_of_a_site_with_the_words_of_a_notice_proves_nothing(title: str) -> None:
-    finding = probe_site(HOME, add_menu(title, f"<h1>{title}</h1>{SHOP}"))
-    assert finding.presence is Presence.PRESENT
+    assert probe_site(HOME, add_menu(title, f"<h1>{title}</h1>{SHOP}")).presence is Presence.PRESENT

@@ -9,6 +9,7 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
+from tests.support.findings import verdict
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -484,8 +485,7 @@ ABSENT: dict[str, tuple[Reason, str, int]] = {
 @pytest.mark.parametrize("name", ABSENT)
 def test_notice_gets_its_reason(name: str) -> None:
     reason, body, status = ABSENT[name]
-    finding = probe_site(body, status)
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
+    assert verdict(probe_site(body, status)) == (Presence.ABSENT, reason)
 
 
 UNKNOWN: dict[str, tuple[str, int, str]] = {
@@ -591,8 +591,7 @@ UNKNOWN: dict[str, tuple[str, int, str]] = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_temporarily_closed_or_blocked_site_is_not_absent(name: str) -> None:
     body, status, landed = UNKNOWN[name]
-    finding = probe_site(body, status, landed)
-    assert finding.presence is Presence.UNKNOWN, finding
+    assert probe_site(body, status, landed).presence is Presence.UNKNOWN
 
 
 FRENCH = (

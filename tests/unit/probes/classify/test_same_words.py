@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from probes.models.finding import Presence
+from tests.support.findings import verdict
 from tests.unit.probes.classify.test_self_statements import probe_site
 
 DATA = Path(__file__).parents[3] / "fixtures" / "data" / "same_words.toml"
@@ -16,12 +17,10 @@ REPLACED = {page["name"]: (page["verdict"], page["html"]) for page in TABLES["re
 
 @pytest.mark.parametrize("name", PAGES)
 def test_same_words_about_another_subject_are_no_absence(name: str) -> None:
-    finding = probe_site(PAGES[name])
-    assert finding.presence is not Presence.ABSENT, finding.detail
+    assert probe_site(PAGES[name]).presence is not Presence.ABSENT
 
 
 @pytest.mark.parametrize("name", REPLACED)
 def test_page_that_replaces_a_site_is_absent(name: str) -> None:
     reason, html = REPLACED[name]
-    finding = probe_site(html)
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
+    assert verdict(probe_site(html)) == (Presence.ABSENT, reason)

@@ -9,6 +9,7 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
+from tests.support.findings import verdict
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -194,8 +195,7 @@ ONE_SCREEN = {
 
 @pytest.mark.parametrize("name", ONE_SCREEN)
 def test_notice_words_about_other_subjects_are_ignored(name: str) -> None:
-    finding = probe_site(ONE_SCREEN[name])
-    assert finding.presence is not Presence.ABSENT, finding.detail
+    assert probe_site(ONE_SCREEN[name]).presence is not Presence.ABSENT
 
 
 STATED: dict[str, tuple[Reason, str]] = {
@@ -283,8 +283,7 @@ STATED: dict[str, tuple[Reason, str]] = {
 @pytest.mark.parametrize("name", STATED)
 def test_statement_of_a_page_about_itself_counts(name: str) -> None:
     reason, body = STATED[name]
-    finding = probe_site(body)
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, reason), finding.detail
+    assert verdict(probe_site(body)) == (Presence.ABSENT, reason)
 
 
 MENU = "<nav>" + "".join(f'<a href="/{name}">{name}</a>' for name in "abcdefgh") + "</nav>"
@@ -297,8 +296,7 @@ def test_page_that_says_only_who_hacked_it_is_hijacked() -> None:
 
 def test_site_with_a_hacked_title_and_its_navigation_is_not_gone() -> None:
     text = "<p>Nous plantons des arbres avec les écoles de la vallée depuis 2009.</p>" * 8
-    finding = probe_site(page("Hacked By 0x_Atlas", MENU + text))
-    assert finding.presence is not Presence.ABSENT
+    assert probe_site(page("Hacked By 0x_Atlas", MENU + text)).presence is not Presence.ABSENT
 
 
 def test_suspended_page_with_the_title_of_a_wall_is_absent() -> None:
@@ -372,8 +370,7 @@ REGISTRARS = {
 
 @pytest.mark.parametrize("name", REGISTRARS)
 def test_page_only_about_its_own_domain_is_parked(name: str) -> None:
-    finding = probe_site(REGISTRARS[name])
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.PARKED), finding
+    assert verdict(probe_site(REGISTRARS[name])) == (Presence.ABSENT, Reason.PARKED)
 
 
 OWNERS = {
@@ -400,8 +397,7 @@ OWNERS = {
 
 @pytest.mark.parametrize("name", OWNERS)
 def test_owner_page_that_mentions_a_domain_is_present(name: str) -> None:
-    finding = probe_site(OWNERS[name])
-    assert finding.presence is not Presence.ABSENT, finding.detail
+    assert probe_site(OWNERS[name]).presence is not Presence.ABSENT
 
 
 ADVICE = (
@@ -502,8 +498,7 @@ UNKNOWN: dict[str, tuple[str, int, dict[str, str]]] = {
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_wall_has_priority_over_its_advice(name: str) -> None:
     body, status, headers = UNKNOWN[name]
-    finding = probe_site(body, status=status, **headers)
-    assert finding.presence is Presence.UNKNOWN, finding
+    assert probe_site(body, status=status, **headers).presence is Presence.UNKNOWN
 
 
 def test_suspension_with_error_status_counts() -> None:

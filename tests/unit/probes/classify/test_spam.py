@@ -10,6 +10,7 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
+from tests.support.findings import verdict
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -109,8 +110,7 @@ STOLEN = {
 
 @pytest.mark.parametrize("name", STOLEN)
 def test_two_spam_words_and_a_strong_sign_are_hijacked(name: str) -> None:
-    finding = probe_site(STOLEN[name])
-    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.HIJACKED), finding.detail
+    assert verdict(probe_site(STOLEN[name])) == (Presence.ABSENT, Reason.HIJACKED)
 
 
 HONEST = {
@@ -227,8 +227,7 @@ REPORTS = {
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_news_about_gambling_are_no_spam(name: str) -> None:
-    finding = probe_site(REPORTS[name])
-    assert finding.presence is Presence.PRESENT, finding.detail
+    assert probe_site(REPORTS[name]).presence is Presence.PRESENT
 
 
 TRADES = {
@@ -270,14 +269,12 @@ TRADES = {
 
 @pytest.mark.parametrize("name", TRADES)
 def test_menu_does_not_hide_a_spam_shop(name: str) -> None:
-    finding = probe_site(TRADES[name])
-    assert finding.reason is Reason.HIJACKED, finding
+    assert probe_site(TRADES[name]).reason is Reason.HIJACKED
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_mention_of_spam_words_is_no_spam(name: str) -> None:
-    finding = probe_site(HONEST[name])
-    assert finding.presence is Presence.PRESENT, finding.detail
+    assert probe_site(HONEST[name]).presence is Presence.PRESENT
 
 
 def hidden(style: str, links_: int, host: str = "jeux-{n}.example") -> str:

@@ -14,6 +14,8 @@ from tests.support.hostile_server.fetching import (
 )
 from tests.support.hostile_server.server import Hostile, answer
 
+pytestmark = pytest.mark.slow  # sockets
+
 
 class FakeHostLock:
     """Records the calls. `remaining_delay` is what another process has left of its delay."""

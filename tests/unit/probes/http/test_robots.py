@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from protego import Protego
 
-from probes.http.host_state import MAX_RULES, parse_robots, select_rules
+from probes.http.host_state import MAX_RULE_CHARS, MAX_RULES, parse_robots, select_rules
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.runner.parser_pool import ParserPool
@@ -31,7 +31,7 @@ URLS = [f"https://site.example/{path}" for path in ("", "a", "a/b", "c", "dd", "
 
 def test_our_group_is_read_as_protego_reads_the_whole_file():
     chance = random.Random(7)
-    for _ in range(3_000):
+    for _ in range(1_000):
         text = "\n".join(chance.choice(LINES) for _ in range(chance.randrange(1, 12)))
         protego, our_rules = (
             Protego.parse(text),
@@ -124,6 +124,7 @@ class StoppingParsers:
         return parser(page)
 
 
+@pytest.mark.slow
 async def test_a_robots_txt_that_cannot_be_parsed_in_time_is_a_server_error_of_that_host_alone(
     caplog,
 ):
@@ -144,6 +145,7 @@ async def test_a_robots_txt_that_cannot_be_parsed_in_time_is_a_server_error_of_t
     assert [line.event for line in caplog.records] == ["robots_unreadable"]
 
 
+@pytest.mark.slow
 async def test_robots_txt_is_parsed_by_a_worker_that_is_ended_at_its_deadline():
     heavy = answer(HOSTILE["escapes"])
     async with (
@@ -156,6 +158,7 @@ async def test_robots_txt_is_parsed_by_a_worker_that_is_ended_at_its_deadline():
         assert caught.value.reason is Reason.ROBOTS
 
 
+@pytest.mark.slow
 async def test_the_rules_that_a_worker_read_are_obeyed():
     text = answer(file_of(0, MAX_RULES, ours=AGENT))
     async with (
@@ -167,3 +170,13 @@ async def test_the_rules_that_a_worker_read_are_obeyed():
         with pytest.raises(FetchError) as caught:
             await fetch.get(PageRequest(server.url("path7")))
         assert caught.value.reason is Reason.ROBOTS
+
+
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_longer_rules_forbid_everything(step):
+    rule = "Disallow: /".ljust(1024, "a")
+    last_rule = rule + "a" * step if step >= 0 else rule[:step]
+    lines = [rule] * (MAX_RULE_CHARS // len(rule) - 1) + [last_rule]
+    body = "\n".join(["User-agent: *", *lines]).encode()
+    rules = parse_robots(Page("", 200, body=body), "presence-auditor/1")
+    assert rules.is_allowed("http://a.ma/other") is (step <= 0)

@@ -1,7 +1,5 @@
 """SSRF guard: allowed and refused URLs and addresses."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network

@@ -1,7 +1,5 @@
 """SSRF guard: every spelling of an address is judged by the same table."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Iterable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """TLS: certificate errors, failed handshakes."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl
@@ -12,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from probes.http.connection import MAX_CERTIFICATE_NAMES
 from probes.http.fetcher import Fetcher
-from probes.models.http import Page
 from tests.support.hostile_server.authority import HOST, NOW, Authority
 from tests.support.hostile_server.fetching import (
     create_fetcher,
@@ -24,6 +20,8 @@ from tests.support.hostile_server.fetching import (
 )
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import answer
+
+pytestmark = pytest.mark.slow  # sockets
 
 
 @pytest.fixture(scope="module")
@@ -94,55 +92,39 @@ def _refuse(listening: socket.socket, context: ssl.SSLContext, ending: threading
 
 @pytest.mark.fault("F17", "F28")
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "detail", "names"),
     [
-        "expired",
-        "not_yet_valid",
-        "self_signed",
-        "untrusted",
-        "incomplete_chain",
-        "wrong_host",
-        "weak_key",
+        ("expired", "expired", (HOST,)),
+        ("not_yet_valid", "not_yet_valid", (HOST,)),
+        ("self_signed", "self_signed", (HOST,)),
+        ("untrusted", "untrusted", (HOST,)),
+        ("incomplete_chain", "incomplete_chain", (HOST,)),
+        ("wrong_host", "wrong_host", ("other.example",)),
+        ("weak_key", "weak_key", (HOST,)),
+        ("no_san", "wrong_host", ()),  # browsers stopped reading the common name in 2017
     ],
 )
-async def test_each_certificate_error_has_its_detail(authority: Authority, wrong: str) -> None:
+async def test_invalid_certificate_has_its_detail_and_is_accepted_only_if_insecure(
+    authority: Authority, wrong: str, detail: str, names: tuple[str, ...]
+) -> None:
     """The request is not repeated."""
     async with serve_site(authority, authority.context(wrong), max_retries=2) as (fetch, url):
-        assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
+        assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{detail}"
         assert fetch.request_count == 1
-
-
-@pytest.mark.fault("F17")
-async def test_common_name_alone_does_not_count(authority: Authority) -> None:
-    """Browsers stopped reading the common name in 2017."""
-    async with serve_site(authority, authority.context("no_san")) as (fetch, url):
-        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/wrong_host"
+        page = await fetch.get(link_request(url, insecure=True))
+        assert (page.status, page.insecure, page.certificate_expires) == (200, True, None)
+        assert page.certificate_names == names
+        assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{detail}"
 
 
 @pytest.mark.parametrize("right", ["good", "chain"])
-async def test_page_has_certificate_expiry(authority: Authority, right: str) -> None:
+async def test_page_has_expiry_and_names_of_its_certificate(
+    authority: Authority, right: str
+) -> None:
     async with serve_site(authority, authority.context(right)) as (fetch, url):
         page = await fetch.get(link_request(url))
-    assert page.certificate_expires is not None
     assert (page.certificate_expires - NOW.date()).days == 60
-
-
-async def test_page_has_the_names_of_a_verified_certificate(authority: Authority) -> None:
-    async with serve_site(authority, authority.context("good")) as (fetch, url):
-        page = await fetch.get(link_request(url))
     assert (page.certificate_names, page.insecure) == ((HOST,), False)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "names"),
-    [("wrong_host", ("other.example",)), ("self_signed", (HOST,)), ("no_san", ())],
-)
-async def test_names_of_an_invalid_certificate_are_read_too(
-    authority: Authority, wrong: str, names: tuple[str, ...]
-) -> None:
-    async with serve_site(authority, authority.context(wrong)) as (fetch, url):
-        page = await fetch.get(link_request(url, insecure=True))
-    assert (page.certificate_names, page.insecure) == (names, True)
 
 
 @pytest.mark.parametrize(
@@ -164,27 +146,6 @@ async def test_malformed_names_of_a_certificate_do_not_stop_the_request(
     async with serve_site(authority, context) as (fetch, url):
         page = await fetch.get(link_request(url, insecure=True))
     assert (page.status, page.certificate_names) == (200, ())
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-async def test_only_hundred_names_of_a_certificate_are_read(
-    authority: Authority, step: int
-) -> None:
-    count = MAX_CERTIFICATE_NAMES + step
-    names = [HOST, "a b.example", *(f"n{number}.example" for number in range(count - 1))]
-    async with serve_site(authority, authority.context_for(*names)) as (fetch, url):
-        page = await fetch.get(link_request(url))
-    assert len(page.certificate_names) == min(MAX_CERTIFICATE_NAMES, count)
-    assert "a b.example" not in page.certificate_names
-
-
-@pytest.mark.parametrize("wrong", ["expired", "self_signed", "wrong_host", "weak_key"])
-async def test_insecure_request_gets_status_and_is_marked(authority: Authority, wrong: str) -> None:
-    async with serve_site(authority, authority.context(wrong)) as (fetch, url):
-        page = await fetch_outcome(fetch, url, insecure=True)
-        assert isinstance(page, Page)
-        assert (page.status, page.insecure, page.certificate_expires) == (200, True, None)
-        assert describe_outcome(await fetch_outcome(fetch, url)) == f"tls/{wrong}"
 
 
 def build_old_protocol_context(authority: Authority) -> ssl.SSLContext:
@@ -209,26 +170,19 @@ def build_client_certificate_context(authority: Authority) -> ssl.SSLContext:
 
 
 @pytest.mark.fault("F18")
-async def test_refused_handshake_is_a_tls_error(authority: Authority) -> None:
-    """The server has no certificate for the requested name."""
-    async with serve_refusing_site(authority, build_unknown_name_context(authority)) as (
-        fetch,
-        url,
-    ):
-        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
-
-
-@pytest.mark.fault("F18")
-async def test_required_client_certificate_is_a_tls_error(authority: Authority) -> None:
-    """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
-    async with serve_refusing_site(authority, build_client_certificate_context(authority)) as (
-        fetch,
-        url,
-    ):
-        assert describe_outcome(await fetch_outcome(fetch, url)) in {
-            "tls/handshake",
-            "network/reset",
-        }
+@pytest.mark.parametrize(
+    ("build_context", "outcomes"),
+    [
+        (build_unknown_name_context, {"tls/handshake"}),
+        # In TLS 1.3 it says so after the handshake, and its reset may overtake the word.
+        (build_client_certificate_context, {"tls/handshake", "network/reset"}),
+    ],
+)
+async def test_refused_handshake_is_a_tls_error(
+    authority: Authority, build_context: Any, outcomes: set[str]
+) -> None:
+    async with serve_refusing_site(authority, build_context(authority)) as (fetch, url):
+        assert describe_outcome(await fetch_outcome(fetch, url)) in outcomes
 
 
 @pytest.mark.fault("F18")
@@ -242,38 +196,37 @@ async def test_old_tls_version_is_accepted_by_insecure_request(authority: Author
         assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"
 
 
-@pytest.mark.fault("F18")
-async def test_plain_http_on_https_port_is_a_tls_error(authority: Authority) -> None:
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-        writer.write(answer())
-        await writer.drain()
-        writer.write_eof()
-        await reader.read()
-
-    async with serve_site(authority, None, plain) as (fetch, url):
-        assert describe_outcome(await fetch_outcome(fetch, url)) == "tls/handshake"
+async def answer_in_plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10)
+    writer.write(answer())
+    await writer.drain()
+    writer.write_eof()
+    await reader.read()
 
 
-@pytest.mark.fault("F18")
-async def test_stalled_handshake_is_a_timeout(authority: Authority) -> None:
-    """The chain of causes contains an SSL error, too."""
+async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
 
-    async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await reader.read()
 
-    async with serve_site(authority, None, stall, connect_timeout=0.2) as (fetch, url):
-        assert describe_outcome(await fetch_outcome(fetch, url)) == "timeout/connect"
+async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10)
+    writer.transport.abort()
 
 
 @pytest.mark.fault("F18")
-async def test_connection_closed_in_handshake_is_a_reset(authority: Authority) -> None:
-    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(10)
-        writer.transport.abort()
-
-    async with serve_site(authority, None, closing) as (fetch, url):
-        assert describe_outcome(await fetch_outcome(fetch, url)) == "network/reset"
+@pytest.mark.parametrize(
+    ("serve", "outcome"),
+    [
+        (answer_in_plain, "tls/handshake"),
+        (stall, "timeout/connect"),  # the chain of causes contains an SSL error, too
+        (close, "network/reset"),
+    ],
+)
+async def test_server_without_tls_has_its_outcome(
+    authority: Authority, serve: Any, outcome: str
+) -> None:
+    async with serve_site(authority, None, serve, connect_timeout=0.2) as (fetch, url):
+        assert describe_outcome(await fetch_outcome(fetch, url)) == outcome
 
 
 async def test_insecure_session_is_never_reused_for_verified_request(authority: Authority) -> None:

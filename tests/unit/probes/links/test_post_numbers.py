@@ -5,8 +5,6 @@ LinkedIn's it is the time that the publishing program recorded, because most pub
 the time from the number.
 """
 
-from __future__ import annotations
-
 import csv
 import random
 from datetime import UTC, datetime, timedelta
@@ -95,11 +93,10 @@ def test_digits_are_no_shortcode_of_instagram() -> None:
         f"-{X_POST[:-1]}",
         f" {X_POST[:-1]}",
         "١٢١٢٠٩٢٦٢٨٠٢٩٦٩٨٠٤٨",
-        "9" * 10_000,
+        "9" * 40,
         "A" * 11,
         "_" * 11,
     ],
-    ids=lambda number: number[:20],
 )
 def test_malformed_number_gives_nothing(channel: str, number: str) -> None:
     assert post_numbers.decode_post_number(channel, number) is None
@@ -148,8 +145,7 @@ def test_post_link_names_account_and_time(url: str, label: str, account: tuple[s
 
 
 def test_post_of_the_last_hours_of_2019_is_dated_to_the_second() -> None:
-    post = read_link(f"https://x.com/a/status/{X_POST}")
-    assert post == LinkedPost("twitter", "a", X_POST_AT)
+    assert read_link(f"https://x.com/a/status/{X_POST}") == LinkedPost("twitter", "a", X_POST_AT)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +202,7 @@ POSTS = st.builds(
 
 @given(st.lists(POSTS, max_size=5))
 def test_fact_keeps_every_post(posts: list[LinkedPost]) -> None:
-    text = post_numbers.format_linked_posts(posts)
-    assert post_numbers.parse_linked_posts(text) == posts
+    assert post_numbers.parse_linked_posts(post_numbers.format_linked_posts(posts)) == posts
 
 
 def test_part_of_another_form_is_no_post() -> None:

@@ -1,7 +1,5 @@
 """The rhythm of publication is the median gap between its days."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """Dates that are no publication, and honest pages that look similar, one cause each."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,6 +34,12 @@ def find_page_date(
     page = Page(url, 200, {}, markup.encode(), now)
     activity = latest.PageDateFinder(html.parse_document(page), now).find_page_date(lambda: markup)
     return activity.format_iso()[:10] if activity else None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _loaded_htmldate():
+    """Load htmldate once, because that takes longer than most tests."""
+    find_page_date(PUBLISHED_NEVER["a place in the future"])
 
 
 def find_home_date(body: str, now: datetime = NOW, lang: str = "fr") -> str | None:

@@ -1,25 +1,37 @@
 """Parser workers: time and memory limits, crashes and shutdown."""
 
-from __future__ import annotations
-
 import asyncio
 import os
+import pickle
+import resource
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
 from probes.channels.website.page_analysis import analyze_site_page
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Hop, Page
+from probes.parsing import html
+from probes.runner import parser_worker
 from probes.runner.parser_pool import ParserForkServer, ParserPool
+from probes.runner.parser_worker import (
+    MIN_FREE_BYTES,
+    SAMPLE_LINKS,
+    build_sample_body,
+    parse_sample,
+)
 from tests.support.broken_parsers import (
     die,
+    doze,
     hoard,
+    keep_memory,
     nest,
     pid,
     run_forever,
@@ -27,7 +39,10 @@ from tests.support.broken_parsers import (
     stumble,
     swell,
     title,
+    work,
 )
+
+pytestmark = pytest.mark.slow  # processes
 
 MEMORY = 400 << 20  # enough for a reader's own modules
 PAGE = Page(
@@ -45,47 +60,30 @@ def workshop() -> Iterator[ParserForkServer]:
         yield fork_server
 
 
-async def read_twice(bad: object, workshop: ParserForkServer) -> FetchError:
-    """The trouble of a bad reader; a good one must do its work after it, in the same pool."""
-    async with ParserPool(
-        1, timeout=0.5 if bad in {run_forever, stall} else 5, fork_server=workshop
-    ) as readers:
-        with pytest.raises(FetchError) as caught:
-            await readers.parse(bad, PAGE)  # type: ignore[arg-type]
-        assert await readers.parse(title, PAGE) == "Association"
-    return caught.value
-
-
-async def test_parser_returns_plain_data(workshop: ParserForkServer) -> None:
-    async with ParserPool(1, fork_server=workshop) as readers:
-        assert await readers.parse(title, PAGE) == "Association"
-
-
 @pytest.mark.fault("F22", "F53")
 @pytest.mark.parametrize(
-    ("bad", "detail"),
+    ("bad", "limits", "detail"),
     [
-        (run_forever, "parsing took too long"),
-        (stall, "parsing took too long"),
-        (swell, "parsing took too much memory"),
-        (hoard, "parsing took too much memory"),
-        (nest, "parsing took too much memory"),
-        (die, "the parser process ended"),
+        (run_forever, {"timeout": 0.3, "wall_timeout": 3600}, "parsing took too long"),
+        (stall, {"timeout": 0.5}, "parsing took too long"),
+        (doze, {"timeout": 60, "wall_timeout": 0.3}, "parsing took too long"),
+        (swell, {"timeout": 5}, "parsing took too much memory"),
+        (hoard, {"timeout": 5}, "parsing took too much memory"),
+        (nest, {"timeout": 5}, "parsing took too much memory"),
+        (die, {"timeout": 5}, "the parser process ended"),
     ],
 )
 async def test_bad_parser_is_stopped_and_pool_continues(
-    bad: object, detail: str, workshop: ParserForkServer
+    bad: Any, limits: dict[str, float], detail: str, workshop: ParserForkServer
 ) -> None:
     """The page's status and hops stay with the trouble."""
-    none = await read_twice(bad, workshop)
+    async with ParserPool(1, fork_server=workshop, **limits) as readers:
+        with pytest.raises(FetchError) as caught:
+            await readers.parse(bad, PAGE)
+        assert await readers.parse(title, PAGE) == "Association"
+    none = caught.value
     assert (none.reason, none.detail) == (Reason.UNREADABLE, detail)
     assert (none.status, none.url, none.hops) == (200, PAGE.url, PAGE.hops)
-
-
-async def test_exception_of_parser_is_raised(workshop: ParserForkServer) -> None:
-    async with ParserPool(1, fork_server=workshop) as readers:
-        with pytest.raises(KeyError):
-            await readers.parse(stumble, PAGE)
 
 
 BOMBS = {
@@ -210,15 +208,6 @@ def has_ended(process: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-async def test_cancelled_task_does_not_block_pool_exit(workshop: ParserForkServer) -> None:
-    async with ParserPool(1, timeout=0.3, fork_server=workshop) as readers:
-        reading = asyncio.create_task(readers.parse(run_forever, PAGE))
-        await readers_busy()
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-
-
 async def readers_busy() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
@@ -229,13 +218,6 @@ async def test_pool_without_workers_parses_in_process() -> None:
         assert await readers.parse(pid, PAGE) == os.getpid()
         with pytest.raises(FetchError):
             await readers.parse(nest, PAGE)
-
-
-async def test_pool_exit_does_not_wait_for_loading() -> None:
-    children_before = children()
-    async with ParserPool(2):
-        pass
-    assert children() <= children_before
 
 
 async def test_only_worker_is_not_forked_and_is_replaced() -> None:
@@ -273,3 +255,67 @@ async def test_unstarted_task_of_lost_worker_is_retried(workshop: ParserForkServ
         )
     assert [results[1], results[3]] == ["Association", "Association"]
     assert [type(results[n]) for n in (0, 2, 4)] == [FetchError, FetchError, KeyError]
+
+
+# --- Limits of memory and time ---
+
+SAMPLE = Page("https://sample.example/", 200, body=build_sample_body())
+STEPS = [step << 18 for step in range(32)]
+LARGE_STEPS = [MIN_FREE_BYTES + (step << 20) for step in (-1, 8, 64)]
+"""The message and its copies need some of the memory, too."""
+
+
+def count_links(page: Page) -> int:
+    return len(html.parse_document(page).anchors)
+
+
+def parse_with_little_memory(parser: object, spare_bytes: int) -> object:
+    """Return the result of a worker that has this much address space left, or its error."""
+    own_socket, worker_socket = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        worker_socket.close()
+        status = 1
+        try:
+            used_bytes = (
+                int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            )
+            parser_worker._limit_resources(used_bytes + spare_bytes)
+            message = bytearray(pickle.dumps((parser, SAMPLE, 60.0)))
+            result = parser_worker._parse_message(message)
+            own_socket.sendall(pickle.dumps(result[1] if result[0] else type(result[1])))
+            status = 0
+        finally:
+            os._exit(status)
+    own_socket.close()
+    with worker_socket:
+        received = b"".join(iter(lambda: worker_socket.recv(4096), b""))
+    os.waitpid(child, 0)
+    return pickle.loads(received) if received else None
+
+
+@pytest.mark.fault("F86")
+@pytest.mark.parametrize("parser", [count_links, parse_sample])
+def test_worker_near_its_memory_limit_returns_no_empty_page(parser: object) -> None:
+    """lxml returns an empty document without an error if a large allocation fails."""
+    html.parse_soup(PAGE)
+    results = [parse_with_little_memory(parser, spare) for spare in (*STEPS, *LARGE_STEPS)]
+    # None: not even the error could be sent.
+    assert set(results[: -len(LARGE_STEPS)]) <= {None, MemoryError}
+    assert results[-len(LARGE_STEPS) :] == [MemoryError, SAMPLE_LINKS, SAMPLE_LINKS]
+
+
+async def test_worker_that_has_grown_is_replaced(workshop: ParserForkServer) -> None:
+    """Names of attributes stay in the memory of libxml2 until the process ends."""
+    async with ParserPool(1, fork_server=workshop) as pool:
+        first = await pool.parse(pid, PAGE)
+        await pool.parse(keep_memory, PAGE)
+        assert await pool.parse(pid, PAGE) != first
+        assert await pool.parse(title, PAGE) == "Association"
+
+
+@pytest.mark.fault("F22")
+async def test_slow_machine_changes_no_verdict(workshop: ParserForkServer) -> None:
+    """The parser waits longer than the limit, and works for less."""
+    async with ParserPool(1, timeout=0.5, fork_server=workshop) as pool:
+        assert 0.2 <= await pool.parse(work, PAGE) < 0.5

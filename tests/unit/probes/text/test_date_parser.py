@@ -1,7 +1,5 @@
 """Dates in texts: formats, languages and texts without a date."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,8 +207,7 @@ def test_recorded_date_cases_are_parsed(shared: Path) -> None:
     cases = [
         json.loads(line) for line in (shared / "data" / "date_cases.jsonl").read_text().splitlines()
     ]
-    wrong = [case for case in cases if not _right(case)]
-    assert not wrong
+    assert not [case for case in cases if not _right(case)]
 
 
 def _right(case: dict[str, str]) -> bool:

@@ -31,12 +31,14 @@ def find_superlinear(uses: list[PatternUse], *, all_attacks: bool = False) -> li
     return lines
 
 
+@pytest.mark.slow
 def test_no_pattern_is_superlinear():
     uses = find_pattern_uses(probes)
     assert len(uses) > 300
     assert find_superlinear(uses) == []
 
 
+@pytest.mark.slow
 def test_no_statement_pattern_is_superlinear():
     """Statements are in a table and in no variable, so they are collected here."""
     uses = [
@@ -92,6 +94,7 @@ def test_linear_pattern_passes(source, method):
     assert not find_superlinear([use], all_attacks=True)
 
 
+@pytest.mark.slow
 def test_patterns_are_found_wherever_they_are():
     uses = {use.name: use for use in find_pattern_uses(probes)}
     assert uses["probes.parsing.visitor_content.JSON_TOKEN"].methods == {"finditer"}

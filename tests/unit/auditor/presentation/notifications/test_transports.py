@@ -1,27 +1,23 @@
-"""Tests of sending one message by SMTP or Apprise, and of the result."""
+"""Sending one message by SMTP or Apprise, pings to a monitor, and their settings."""
 
-import contextlib
 import json
-import smtplib
-import socket
 import ssl
-import sys
-import threading
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import trustme
 from aiosmtpd.smtp import AuthResult
 
-from auditor.config.notifications import Recipient, SmtpSettings
+from auditor.config.notifications import MonitorSettings, Recipient, SmtpSettings
+from auditor.config.schema import load_config
 from auditor.presentation.notifications.transports import (
-    MAX_ERROR_CHARS,
+    MAX_LOG_BYTES,
+    HealthcheckPing,
     OutgoingMessage,
-    build_email,
+    capture_recent_warnings,
     send_message,
 )
-from tests.support.smtp_and_http_servers import free_port, mail_server, web_server
+from tests.support.smtp_and_http_servers import Mailbox, free_port, mail_server, web_server
 
 SENT_AT = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)
 SENDER = "auditor@rabat.example"
@@ -41,68 +37,32 @@ def send_mail(to, port, message=MESSAGE):
     return send_message(message, Recipient(to=to), smtp, SENDER)
 
 
-def test_mail_has_both_texts_and_unsubscribe_headers():
-    with mail_server() as mailbox:
-        assert send_mail("mailto:amal@rabat.example", mailbox.port)[0] == "sent"
+@pytest.mark.slow
+def test_mail_has_both_texts_and_unsubscribe_headers(mailbox):
+    assert send_mail("mailto:amal@rabat.example", mailbox.port)[0] == "sent"
     [mail] = mailbox.to("amal@rabat.example")
-    assert mail["Subject"] == MESSAGE.subject
-    assert mail["From"] == SENDER
-    assert mail["To"] == "amal@rabat.example"
-    assert mail["Date"].datetime == SENT_AT
-    assert mail["Message-ID"] == "<digest.2026-11-25.0f3a@rabat.example>"
-    assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail["Content-Language"] == "ar"
-    assert mail["List-Unsubscribe"] == f"<{MESSAGE.unsubscribe_url}>"
-    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert mail.get_content_type() == "multipart/alternative"
+    headers = {
+        "Subject": MESSAGE.subject,
+        "From": SENDER,
+        "To": "amal@rabat.example",
+        "Date": "Wed, 25 Nov 2026 02:30:00 +0000",
+        "Message-ID": "<digest.2026-11-25.0f3a@rabat.example>",
+        "Auto-Submitted": "auto-generated",
+        "Content-Language": "ar",
+        "List-Unsubscribe": f"<{MESSAGE.unsubscribe_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    assert {name: mail[name] for name in headers} == headers
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert mail.get_body(("plain",)).get_content().splitlines() == MESSAGE.text.splitlines()
     assert "مرحبا" in mail.get_body(("html",)).get_content()
-
-
-def test_one_click_unsubscribe_needs_https():
-    with mail_server() as mailbox:
-        send_mail(
-            "amal@rabat.example",
-            mailbox.port,
-            replace(MESSAGE, unsubscribe_url="http://rabat.example/u"),
-        )
-    [mail] = mailbox.to("amal@rabat.example")
-    assert mail["List-Unsubscribe"] == "<http://rabat.example/u>"
-    assert mail["List-Unsubscribe-Post"] is None
-
-
-def test_unsubscribe_url_is_not_broken_over_lines():
-    with mail_server() as mailbox:
-        send_mail("amal@rabat.example", mailbox.port)
     assert f"List-Unsubscribe: <{MESSAGE.unsubscribe_url}>\r\n".encode() in mailbox.raw[0]
 
 
-def test_same_message_gives_the_same_bytes():
-    first, second = (
-        build_email(MESSAGE, SENDER, "amal@rabat.example").as_bytes() for _ in range(2)
-    )
-    assert first == second
-
-
-def test_refused_recipient_has_the_reply_of_the_server():
-    with mail_server(refused={"nobody@rabat.example": "550 5.1.1 no such person"}) as mailbox:
-        result = send_mail("nobody@rabat.example", mailbox.port)
-    assert result[0] == "refused"
-    assert result[1] == "550 5.1.1 no such person"
-    assert not mailbox.taken
-
-
-def test_unreachable_server_is_named():
-    result = send_mail("amal@rabat.example", free_port())
-    assert result[0] == "unreachable"
-    assert result[1].startswith("127.0.0.1: ")
-
-
-def test_server_without_tls_gets_no_password():
-    with mail_server() as mailbox:
-        smtp = SmtpSettings(host="127.0.0.1", port=mailbox.port, user="amal", password="hidden")
-        result = send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
+@pytest.mark.slow
+def test_server_without_tls_gets_no_password(mailbox):
+    smtp = SmtpSettings(host="127.0.0.1", port=mailbox.port, user="amal", password="hidden")
+    result = send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
     assert result[0] == "unreachable"
     assert not mailbox.taken
 
@@ -134,6 +94,7 @@ def send_with_login(port, security, ca_file, password="hidden"):
     return send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
 
 
+@pytest.mark.slow
 def test_password_is_sent_over_starttls_only(authority):
     ca_file, context = authority
     with mail_server(
@@ -147,44 +108,16 @@ def test_password_is_sent_over_starttls_only(authority):
     assert len(mailbox.taken) == 1
 
 
-def test_tls_from_the_start_of_the_connection(authority):
-    ca_file, context = authority
-    with mail_server(
-        ssl_context=context, authenticator=check_login, auth_require_tls=False
-    ) as mailbox:
-        assert send_with_login(mailbox.port, "tls", ca_file)[0] == "sent"
+@pytest.mark.slow
+def test_connection_lost_after_the_text_is_uncertain(mailbox, monkeypatch):
+    async def hang_up(mailbox, server, session, envelope):
+        server.transport.abort()
+
+    monkeypatch.setattr(Mailbox, "handle_DATA", hang_up)
+    assert send_mail("amal@rabat.example", mailbox.port)[0] == "uncertain"
 
 
-@contextlib.contextmanager
-def server_that_hangs_up():
-    """Run a mail server that closes the connection after the text, without a reply."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        connection, _ = listening.accept()
-        with connection, connection.makefile("rb") as lines:
-            connection.sendall(b"220 hello\r\n")
-            for line in iter(lines.readline, b"data\r\n"):
-                connection.sendall(b"250 OK\r\n" if line else b"")
-            connection.sendall(b"354 go on\r\n")
-            for line in lines:
-                if line == b".\r\n":
-                    return
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        thread.join()
-        listening.close()
-
-
-def test_connection_lost_after_the_text_is_uncertain():
-    with server_that_hangs_up() as port:
-        assert send_mail("amal@rabat.example", port)[0] == "uncertain"
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(("http_status", "delivery_status"), [(200, "sent"), (500, "unreachable")])
 def test_chat_service_gets_subject_and_text(http_status, delivery_status, caplog):
     with web_server([http_status]) as (host, requests):
@@ -200,49 +133,83 @@ def test_chat_service_gets_subject_and_text(http_status, delivery_status, caplog
     assert "hidden" not in caplog.text
 
 
-def test_unknown_service_is_refused(caplog):
-    assert (
-        send_message(MESSAGE, Recipient(to="pigeon://hidden"), SmtpSettings(), "")[0] == "refused"
+def create_ping(address, kind="healthchecks"):
+    return HealthcheckPing(MonitorSettings(ping_url=address, kind=kind), "7f3c")
+
+
+@pytest.mark.slow
+def test_monitor_is_requested_through_its_own_proxy():
+    with web_server() as (host, requests):
+        url = "http://monitor.example/ping/abc"
+        monitor = MonitorSettings(ping_url=url, proxy=f"http://{host}")
+        HealthcheckPing(monitor, "7f3c").report_success("")
+    assert requests == [("POST", f"{url}?rid=7f3c", "")]
+
+
+@pytest.mark.parametrize("proxy", ["proxy.example:3128", "socks5://proxy.example", "http://"])
+def test_invalid_proxy_is_refused(proxy):
+    with pytest.raises(ValueError, match=r"proxy\.example:3128"):
+        MonitorSettings(proxy=proxy)
+
+
+@pytest.mark.slow
+def test_failure_has_the_last_lines_of_the_log_up_to_a_limit():
+    with web_server() as (host, requests):
+        create_ping(f"http://{host}/p").report_failure(["é" * MAX_LOG_BYTES, "the disk is full"])
+    [(_, path, body)] = requests
+    assert path == "/p/fail?rid=7f3c"
+    assert body.endswith("\nthe disk is full")
+    assert MAX_LOG_BYTES - 2 <= len(body.encode()) <= MAX_LOG_BYTES
+
+
+@pytest.mark.slow
+def test_push_monitor_gets_up_or_down_and_nothing_at_the_start():
+    with web_server() as (host, requests):
+        ping = create_ping(f"http://{host}/api/push/x?status=up&msg=OK&ping=", "push")
+        ping.report_start()
+        ping.report_success("50 % é")
+        ping.report_failure(["first", "the disk is full"])
+    assert [path for _, path, _ in requests] == [
+        "/api/push/x?ping=&status=up&msg=50%20%25%20%C3%A9",
+        "/api/push/x?ping=&status=down&msg=the%20disk%20is%20full",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("statuses", "warned"), [([500], ""), ([500, 502, 503], "status 502")])
+def test_failed_ping_is_sent_twice_at_most(statuses, warned, caplog):
+    with web_server(statuses) as (host, requests):
+        create_ping(f"http://{host}/secret").report_success("")
+    assert (len(requests), bool(caplog.records)) == (2, bool(warned))
+    assert warned in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/secret", "https://secret\x00/"])
+def test_unreachable_monitor_is_one_warning_without_its_url(caplog, address):
+    with capture_recent_warnings() as handler:
+        create_ping(address.format(port=free_port())).report_success("")
+    [line] = handler.lines
+    assert line.startswith("WARNING: cannot report the success of the run to the monitor: ")
+    assert "secret" not in caplog.text
+
+
+def test_recipient_is_a_mail_address_or_a_secret_url_from_a_file(tmp_path):
+    (tmp_path / "chat").write_text("slack://TokenA/TokenB/TokenC\n")
+    (tmp_path / "ping").write_text("https://hc.example/abc\n")
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[notify]\nfrom = "auditor@rabat.example"\n[notify.smtp]\nhost = "localhost"\n'
+        'user = "auditor"\n'
+        '[[notify.recipients]]\nto = "mailto:Amal@rabat.example"\n'
+        '[[notify.recipients]]\nto_file = "chat"\nregions = ["Fès-Meknès"]\n'
+        '[monitor]\nping_url_file = "ping"\n'
     )
-    assert "hidden" not in caplog.text
-
-
-def test_chat_message_without_apprise_names_the_extra_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "apprise", None)
-    result = send_message(MESSAGE, Recipient(to="json://hooks.example/path"), SmtpSettings(), "")
-    assert result[0] == "refused"
-    command = f"{sys.executable} -m pip install 'presence-auditor[chat]'"
-    assert result[1] == f"Apprise is not installed; try: {command}"
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-def test_beginning_of_a_long_error_is_kept(monkeypatch, step):
-    reply = "550 " + "x" * (MAX_ERROR_CHARS + step - 4)
-
-    def refuse(*_, **__):
-        raise smtplib.SMTPException(reply)
-
-    monkeypatch.setattr(smtplib, "SMTP", refuse)
-    result = send_mail("mailto:amal@rabat.example", 25)
-    assert result[1] == f"127.0.0.1: {reply[:MAX_ERROR_CHARS]}"
-
-    def refuse_with_code(*_, **__):
-        raise smtplib.SMTPAuthenticationError(550, reply.removeprefix("550 ").encode())
-
-    monkeypatch.setattr(smtplib, "SMTP", refuse_with_code)
-    assert send_mail("mailto:amal@rabat.example", 25)[1] == reply[:MAX_ERROR_CHARS]
-
-
-@pytest.mark.parametrize("seconds", [0.1, 19, 20, 21, 300])
-@pytest.mark.parametrize(("security", "client"), [("none", "SMTP"), ("tls", "SMTP_SSL")])
-def test_mail_server_has_the_set_seconds_for_an_answer(monkeypatch, seconds, security, client):
-    used = []
-
-    def connect(*_, timeout, **__):
-        used.append(timeout)
-        raise TimeoutError
-
-    monkeypatch.setattr(smtplib, client, connect)
-    smtp = SmtpSettings(host="127.0.0.1", security=security, timeout_seconds=seconds)
-    result = send_message(MESSAGE, Recipient(to="mailto:amal@rabat.example"), smtp, SENDER)
-    assert (used, result[0]) == ([seconds], "unreachable")
+    config = load_config(path, {"AUDITOR_NOTIFY__SMTP__PASSWORD": "hidden"})
+    amal, chat = config.notify.recipients
+    assert (amal.address, amal.key) == ("Amal@rabat.example", "amal@rabat.example")
+    assert (chat.address, chat.key[:6], "Token" in chat.key) == (None, "slack:", False)
+    assert config.notify.smtp.password.get_secret_value() == "hidden"
+    text = repr((config.notify, config.monitor))
+    assert not any(secret in text for secret in ("TokenB", "hidden", "hc.example"))

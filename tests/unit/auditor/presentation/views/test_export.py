@@ -4,21 +4,19 @@ import csv
 import io
 import json
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 import pytest
 from openpyxl import load_workbook
 
-from auditor.conclusions.network_view import build_network_overview
 from auditor.conclusions.summary import AssociationFilter
-from auditor.core.i18n.catalogs import load_terms
 from auditor.core.i18n.translator import Translator
 from auditor.presentation.views import export
 from auditor.presentation.views.export import EXPORT_FORMATS, EXPORT_KINDS, ExportRequest
-from auditor.presentation.views.json_items import build_gap_items
-from auditor.registry import spreadsheet, workbook_writer
+from auditor.registry import workbook_writer
 from auditor.runs.run import execute_run
 from storage.models.audit import Association
-from tests.support.mini_network import START, configured, link, lived, night_of, opened
+from tests.support.mini_network import START, link, lived, night_of
 from tests.support.web_server import logged_in_client
 
 FORMULAS = [
@@ -86,104 +84,36 @@ def to_csv_text(cell):
     return cell.date().isoformat() if isinstance(cell, datetime) else str(cell).removesuffix(".0")
 
 
-def test_gaps_agree_with_the_network_overview(app):
-    overview = build_network_overview(app.store, app.config, LATER)
-    gap_items = build_gap_items(overview.associations)
-    assert export_json_items(app, "gaps") == gap_items != []
-
-
-def test_changes_agree_with_the_network_overview(app):
-    overview = build_network_overview(app.store, app.config, LATER, since=START)
-    items = export_json_items(app, "changes", since=START)
-    assert len(items) == len(overview.opened_gaps) + len(overview.closed_gaps) > 0
-    assert {item["change"] for item in items} == {"opened"}
-
-
-def test_coverage_agrees_with_the_network_overview_and_the_filter(app):
-    overview = build_network_overview(app.store, app.config, LATER)
-    items = export_json_items(app, "coverage")
-    assert [(item["channel"], item["low"], item["high"]) for item in items] == [
-        (coverage.channel, coverage.low, coverage.high) for coverage in overview.coverage
-    ]
-    region_filter = AssociationFilter(region="Souss-Massa")
-    region_items = export_json_items(app, "coverage", association_filter=region_filter)
-    assert {item["associations"] for item in region_items} == {2}
-
-
-def test_headings_are_english_keys_without_translator(app):
-    assert parse_csv(run_export(app, "gaps"))[0] == [
-        "association",
-        "name",
-        "channel",
-        "code",
-        "kind",
-        "severity",
-        "opened_at",
-        "params",
-    ]
-
-
-@pytest.mark.parametrize(
-    "language",
-    ["ar", *(pytest.param(language, marks=pytest.mark.slow) for language in ("fr", "en"))],
-)
 @pytest.mark.parametrize("kind", EXPORT_KINDS)
-def test_translated_export_keeps_a_column_of_codes(app, kind, language):
+def test_translated_export_has_the_same_columns_without_codes(app, kind):
     keys, *rows = parse_csv(run_export(app, kind))
-    translated_export = run_export(app, kind, translator=Translator(language))
-    headings, *translated_rows = parse_csv(translated_export)
-    code_columns = [key for key in keys if key in headings]
-    for key in code_columns:
-        index, translated_index = keys.index(key), headings.index(key)
-        assert [row[index] for row in rows] == [row[translated_index] for row in translated_rows]
-    assert {"channel", "worst_severity"} & set(code_columns)
-    assert len(headings) == len(keys) + len(code_columns)
-
-
-@pytest.mark.parametrize("kind", EXPORT_KINDS)
-def test_every_column_has_a_translated_heading(kind):
-    keys = [column.key for column in EXPORT_KINDS[kind].list_columns(configured())]
-    assert set(keys) <= load_terms()["heading"].keys() | configured().channels.keys()
-
-
-def test_delimiter_and_bom_can_be_chosen(app):
-    data = run_export(app, "gaps", delimiter=";")
-    assert data.startswith(b"\xef\xbb\xbfassociation;name;")
-    assert not run_export(app, "gaps", bom=False).startswith(b"\xef\xbb\xbf")
-
-
-@pytest.mark.fault("F55")
-@pytest.mark.parametrize("text", FORMULAS)
-def test_formula_is_exported_as_text(text):
-    csv_text = spreadsheet.to_csv([[text]]).decode("utf-8-sig")
-    [cell] = next(csv.reader(io.StringIO(csv_text)))
-    assert cell.startswith("'")
-    out = io.BytesIO()
-    workbook_writer.write_workbook(out, {"x": [[text]]})
-    assert load_workbook(out).active["A1"].data_type in {"s", "n", "inlineStr"}
+    headings, *translated_rows = parse_csv(run_export(app, kind, translator=Translator("ar")))
+    assert len(headings) == len(keys)
+    assert set(keys).isdisjoint(headings)
+    codes = {row[keys.index("channel" if "channel" in keys else "worst_severity")] for row in rows}
+    assert len(translated_rows) == len(rows)
+    assert codes.isdisjoint(chain.from_iterable(translated_rows))
 
 
 @pytest.mark.fault("F55")
 def test_name_with_a_formula_is_exported_as_text(app):
-    rows = parse_csv(run_export(app, "associations"))
-    [row] = [row for row in rows if row[0] == "nour"]
-    assert row[1] == "'=1+1"
+    names = [row[1] for row in parse_csv(run_export(app, "associations"))]
+    assert "'=1+1" in names
     sheet = load_workbook(io.BytesIO(run_export(app, "associations", "xlsx"))).active
     assert {cell.data_type for row in sheet.iter_rows() for cell in row} <= {"s", "n", "inlineStr"}
 
 
 def test_workbook_has_only_text_dates_and_numbers():
-    out = io.BytesIO()
-    table = [["name", "day", "number"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
+    out, day, texts = io.BytesIO(), date(2026, 11, 25), [*HOSTILE, *FORMULAS]
+    table = [["name", "day", "number"], *([text, day, 3.5] for text in texts)]
     workbook_writer.write_workbook(out, {"x": table}, right_to_left=True)
     sheet = load_workbook(out).active
-    assert [cell.value for cell in sheet["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
+    assert [cell.value for cell in sheet["A"]][1 : len(HOSTILE) + 1] == HOSTILE
     assert {cell.data_type for cell in sheet["A"]} == {"s"}
     assert {(cell.is_date, cell.number_format) for cell in sheet["B"][1:]} == {(True, "yyyy-mm-dd")}
     assert {cell.value for cell in sheet["C"][1:]} == {3.5}
-    assert sheet.sheet_view.rightToLeft is True
-    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", "A1:C7")
-    assert sheet.column_dimensions["A"].width > sheet.column_dimensions["C"].width
+    layout = (sheet.sheet_view.rightToLeft, sheet.freeze_panes, sheet.auto_filter.ref)
+    assert layout == (True, "A2", f"A1:C{len(texts) + 1}")
 
 
 @pytest.mark.parametrize(
@@ -212,9 +142,8 @@ def test_export_is_limited_by_the_filter(app, criteria, found_ids):
 def test_download_is_a_dated_file_in_the_page_language(app, kind, file_format):
     with logged_in_client(app, LATER) as client:
         response = client.get(f"/ar/exports/{kind}.{file_format}", params={"region": "Souss-Massa"})
-    assert response.status_code == 200
-    assert f'filename="{kind}-2026-03-02.{file_format}"' in response.headers["content-disposition"]
-    assert "filename*=UTF-8''%D" in response.headers["content-disposition"]
+    name = response.headers["content-disposition"]
+    assert name.startswith(f'attachment; filename="{kind}-2026-03-02.{file_format}"; filename*=')
     if file_format != "xlsx":  # a workbook contains the time of its creation
         region_filter = AssociationFilter(region="Souss-Massa")
         assert response.content == run_export(
@@ -222,47 +151,12 @@ def test_download_is_a_dated_file_in_the_page_language(app, kind, file_format):
         )
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/fr/exports/secrets.csv", 404),
-        ("/de/exports/gaps.csv", 404),
-        ("/fr/exports/gaps.exe", 422),
-    ],
-)
-def test_unknown_export_is_refused(app, path, status):
-    with logged_in_client(app, LATER) as client:
-        assert client.get(path).status_code == status
-
-
-def test_long_arabic_name_with_control_characters_is_exported(tmp_path):
-    small = opened(tmp_path, configured())
-    name = "جمعية النور " * 20 + "\x0b\ud800"
-    small.store.registry.save_registry(
-        [Association("x", name.encode("utf-8", "replace").decode())], [], START
-    )
-    for file_format in EXPORT_FORMATS:
-        assert run_export(small, "associations", file_format, translator=Translator("ar"))
-    small.store.close()
-
-
-@pytest.mark.parametrize("kind", ["associations", "meeting"])
-def test_regions_are_translated(app, kind):
-    arabic = run_export(app, kind, translator=Translator("ar")).decode()
-    assert Translator("ar").region_name("Souss-Massa") in arabic
-    assert "Souss" not in arabic
-    assert "Souss-Massa" in run_export(app, kind).decode()
-    assert "Souss-Massa" in run_export(app, kind, "json", translator=Translator("ar")).decode()
-
-
 @pytest.mark.parametrize("kind", ["associations", "gaps", "accounts", "changes", "meeting"])
 def test_association_names_are_translated_except_in_json(app, kind):
     association = Association("amal", "Amal", name_ar="جمعية الأمل", name_fr="Association Amal")
     app.store.registry.save_registry([association], [AMAL], LATER, is_complete=False)
-    since = START - timedelta(days=1)
-    french_csv = run_export(app, kind, translator=Translator("fr"), since=since).decode()
-    plain_csv = run_export(app, kind, since=since).decode()
-    french_json = run_export(app, kind, "json", translator=Translator("fr"), since=since).decode()
-    assert ",Association Amal," in french_csv
-    assert ",Amal," in plain_csv
-    assert "Association Amal" not in french_json
+    options = {"since": START - timedelta(days=1)}
+    assert ",Amal," in run_export(app, kind, **options).decode()
+    options["translator"] = Translator("fr")
+    assert ",Association Amal," in run_export(app, kind, **options).decode()
+    assert "Association Amal" not in run_export(app, kind, "json", **options).decode()

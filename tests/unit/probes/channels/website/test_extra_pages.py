@@ -1,19 +1,15 @@
 """Accounts on other pages of a site: few requests, and their errors prove nothing."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from probes.channels import website
 from probes.channels.website import owner_accounts
 from probes.channels.website.page_analysis import SiteAnalysis
-from probes.links.identify import identify_link
-from probes.models.finding import Account, Presence, Reason
+from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import present_finding, run_offline
 from probes.parsing import html as parsing_html
 
-NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
 HOME = "https://annour.example/"
 CONTACT = "https://annour.example/contact"
 MENU = '<nav><a href="/contact">Contact</a></nav>'
@@ -94,42 +90,3 @@ def test_missing_contact_page_adds_no_account(status, withheld):
 def test_only_a_home_page_leads_to_further_requests():
     _, _, requested_urls = discover(MENU + VIDEO, url="https://annour.example/2026/03/bilan")
     assert requested_urls == []
-
-
-def test_healthy_site_costs_three_requests():
-    """robots.txt is not counted. A site that names its channels costs two: home page and feed."""
-    feed = (
-        b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"
-        b"<pubDate>Mon, 02 Mar 2026 09:00:00 GMT</pubDate></item></channel></rss>"
-    )
-    head = (
-        "<title>Association Annour</title><link rel=alternate type=application/rss+xml href=/feed/>"
-        "<p>L’association tient chaque semaine une rencontre ouverte à la maison des jeunes.</p>"
-    )
-    rest = {
-        "/feed/": (200, {"content-type": "application/rss+xml"}, feed),
-        "/contact": html("<p>Rue du Puits</p>"),
-    }
-
-    def requested_urls(body):
-        pages = {HOME: html(head + body)} | {
-            f"https://annour.example{path}": facts_seen for path, facts_seen in rest.items()
-        }
-        urls = []
-
-        def answer(request):
-            urls.append(request.url.partition("?")[0])
-            facts_seen = pages.get(urls[-1])
-            return (
-                Page(request.url, *facts_seen, fetched_at=NOW)
-                if facts_seen
-                else FetchError(Reason.NOT_FOUND)
-            )
-
-        account = Account("annour", HOME, identify_link(HOME))
-        assert run_offline(website.probe(account), answer).finding.presence is Presence.PRESENT
-        return urls
-
-    home = [HOME, "https://annour.example/feed/"]
-    assert requested_urls(MENU + VIDEO) == [*home, CONTACT]
-    assert requested_urls(MENU + VIDEO + ALL) == home

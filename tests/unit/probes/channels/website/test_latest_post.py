@@ -1,54 +1,53 @@
 """Requests for a site's newest publication: sources by publishing system, and their number."""
 
-from __future__ import annotations
-
 import gzip
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from probes.channels import website
 from probes.channels.website import latest_post
-from probes.links import identify
-from probes.models.finding import Account, Reason
-from probes.models.http import FetchError, Page, PageRequest
-from probes.models.probe import ProbeResult, run_offline
+from probes.models.finding import Finding
+from probes.models.http import Page, PageRequest
+from probes.models.probe import HttpExchange
 from probes.text.charset import MAX_PARSED_BYTES
+from tests.support import played_site
+from tests.support.played_site import NOW, URL
 
-NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
-HOME = "https://annour.example/"
 WORDS = (
     "<p>L'association accompagne les familles du quartier, enfants et mères, depuis vingt ans.</p>"
     * 8
 )
-Answers = dict[str, bytes | str | FetchError]
+Answers = dict[str, bytes | str]
 
 
-def probe_site(responses: Answers, home: str = "", url: str = HOME) -> ProbeResult:
+def probe_site(
+    responses: Answers, home: str = "", url: str = URL
+) -> tuple[Finding, tuple[HttpExchange, ...]]:
     """Probe a site with this front page and these answers at other addresses; the rest is 404."""
     front = (
         f'<html lang="fr"><head><title>Annour</title></head><body>'
         f"<h1>Annour</h1>{home}{WORDS}</body></html>"
     )
+    bodies = {**responses, url: front}
 
-    def web(requested_urls: PageRequest) -> Page | FetchError:
-        body = front if requested_urls.url == url else responses.get(requested_urls.url)
-        if isinstance(body, FetchError):
-            return body
+    def web(request: PageRequest) -> Page:
+        body = bodies.get(request.url)
         sent = body.encode() if isinstance(body, str) else body or b""
-        return Page(requested_urls.url, 200 if body is not None else 404, {}, sent, NOW)
+        return Page(request.url, 404 if body is None else 200, {}, sent, NOW)
 
-    return run_offline(website.probe(Account("annour", url, identify.identify_link(url))), web)
-
-
-def requested_urls(result: ProbeResult) -> list[str]:
-    return [exchange.request.url for exchange in result.exchanges[1:]]
+    return played_site.probe_site(web, url)
 
 
-def describe_activity(result: ProbeResult) -> tuple[str | None, str | None]:
-    last = result.finding.last_activity
+def requested_urls(result: tuple[Finding, tuple[HttpExchange, ...]]) -> list[str]:
+    return [exchange.request.url for exchange in result[1][1:]]
+
+
+def describe_activity(
+    result: tuple[Finding, tuple[HttpExchange, ...]],
+) -> tuple[str | None, str | None]:
+    last = result[0].last_activity
     return (last.format_iso()[:10], last.source) if last else (None, None)
 
 
@@ -63,7 +62,7 @@ def weekly(count: int = 4) -> list[datetime]:
 
 
 WP = '<link rel="stylesheet" href="/wp-content/themes/a/style.css">'
-REST = f"{HOME}wp-json/wp/v2/posts?per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
+REST = f"{URL}wp-json/wp/v2/posts?per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
 POSTS = json.dumps(
     [{"date_gmt": f"2026-10-{day}T09:30:00", "title": {"rendered": "Bal"}} for day in (25, 18, 11)]
 )
@@ -78,54 +77,54 @@ FEED = rss("Sun, 25 Oct 2026 09:30:00 +0000")
 PLACES: dict[str, tuple[str, str, str, str]] = {
     "announced": (
         '<link rel="alternate" type="application/rss+xml" href="/actu.xml">',
-        f"{HOME}actu.xml",
+        f"{URL}actu.xml",
         FEED,
         "feed",
     ),
-    "WordPress": (WP, f"{HOME}feed/", FEED, "feed"),
+    "WordPress": (WP, f"{URL}feed/", FEED, "feed"),
     "WordPress by REST": (WP, REST, POSTS, "wp-json"),
-    "Wix": ('<img src="https://static.wixstatic.com/a.png">', f"{HOME}blog-feed.xml", FEED, "feed"),
+    "Wix": ('<img src="https://static.wixstatic.com/a.png">', f"{URL}blog-feed.xml", FEED, "feed"),
     "Blogger": (
         "<script>_WidgetManager._Init('x')</script>",
-        f"{HOME}feeds/posts/default",
+        f"{URL}feeds/posts/default",
         ATOM,
         "feed",
     ),
-    "SPIP": ('<a href="/spip.php?article3">Bal</a>', f"{HOME}spip.php?page=backend", FEED, "feed"),
+    "SPIP": ('<a href="/spip.php?article3">Bal</a>', f"{URL}spip.php?page=backend", FEED, "feed"),
     "Joomla": (
         '<script src="/media/jui/js/a.js"></script>',
-        f"{HOME}?format=feed&type=rss",
+        f"{URL}?format=feed&type=rss",
         FEED,
         "feed",
     ),
     "Joomla by its front page's view": (
         '<script src="/media/jui/js/a.js"></script>',
-        f"{HOME}index.php?option=com_content&view=featured&format=feed&type=rss",
+        f"{URL}index.php?option=com_content&view=featured&format=feed&type=rss",
         FEED,
         "feed",
     ),
-    "Drupal": ('<img src="/sites/default/files/a.png">', f"{HOME}rss.xml", FEED, "feed"),
+    "Drupal": ('<img src="/sites/default/files/a.png">', f"{URL}rss.xml", FEED, "feed"),
     "SPIP that hides its name": (
         '<script src="plugins-dist/medias/a.js"></script>',
-        f"{HOME}spip.php?page=backend",
+        f"{URL}spip.php?page=backend",
         FEED,
         "feed",
     ),
     "Joomla since its fourth": (
         '<script type="application/json" class="joomla-script-options new">{}</script>',
-        f"{HOME}?format=feed&type=rss",
+        f"{URL}?format=feed&type=rss",
         FEED,
         "feed",
     ),
     "Squarespace": (
         '<img src="https://static1.squarespace.com/a.png">',
-        f"{HOME}blog?format=rss",
+        f"{URL}blog?format=rss",
         FEED,
         "feed",
     ),
-    "Ghost": ('<meta name="generator" content="Ghost 5">', f"{HOME}rss/", FEED, "feed"),
-    "Hugo": ('<meta name="generator" content="Hugo 0.150">', f"{HOME}index.xml", FEED, "feed"),
-    "a system unknown": ("", f"{HOME}rss.xml", FEED, "feed"),
+    "Ghost": ('<meta name="generator" content="Ghost 5">', f"{URL}rss/", FEED, "feed"),
+    "Hugo": ('<meta name="generator" content="Hugo 0.150">', f"{URL}index.xml", FEED, "feed"),
+    "a system unknown": ("", f"{URL}rss.xml", FEED, "feed"),
 }
 
 
@@ -144,14 +143,7 @@ def test_blog_at_wordpress_com_uses_its_api() -> None:
     )
     place = "https://public-api.wordpress.com/rest/v1.1/sites/annour.wordpress.com/posts/"
     place += "?number=10&fields=date,title,excerpt"
-    result = probe_site({place: listed}, WP, url)
-    assert describe_activity(result) == ("2026-10-25", "wp-json")
-
-
-def test_site_with_a_feed_costs_two_requests() -> None:
-    result = probe_site({f"{HOME}feed/": FEED}, WP)
-    assert requested_urls(result)[0] == f"{HOME}feed/"
-    assert not [url for url in requested_urls(result)[1:] if "wp-json" in url or "sitemap" in url]
+    assert describe_activity(probe_site({place: listed}, WP, url)) == ("2026-10-25", "wp-json")
 
 
 @pytest.mark.parametrize("mark", [mark for mark, *_ in PLACES.values()])
@@ -160,11 +152,6 @@ def test_site_without_dates_costs_at_most_four_requests(mark: str) -> None:
         len([url for url in requested_urls(probe_site({}, mark)) if "contact" not in url])
         <= latest_post.MAX_REQUESTS
     )
-
-
-def test_unreachable_site_is_not_requested_again() -> None:
-    result = probe_site({f"{HOME}feed/": FetchError(Reason.TIMEOUT)}, WP)
-    assert [url for url in requested_urls(result) if "wp-json" in url] == []
 
 
 DAY = "Sun, 25 Oct 2026 09:30:00 +0000"
@@ -187,17 +174,7 @@ TELLING_NOTHING = {
 
 @pytest.mark.parametrize("name", TELLING_NOTHING)
 def test_feed_without_publication_is_ignored(name: str) -> None:
-    assert describe_activity(probe_site({f"{HOME}feed/": TELLING_NOTHING[name]}, WP)) == (
-        None,
-        None,
-    )
-
-
-def test_single_entry_at_request_time_is_news() -> None:
-    assert describe_activity(probe_site({f"{HOME}feed/": rss(NOW - timedelta(minutes=1))}, WP)) == (
-        "2026-11-20",
-        "feed",
-    )
+    assert describe_activity(probe_site({f"{URL}feed/": TELLING_NOTHING[name]}, WP)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +187,7 @@ def test_single_entry_at_request_time_is_news() -> None:
     ],
 )
 def test_title_that_begins_like_a_default_post_counts(title: str) -> None:
-    result = probe_site({f"{HOME}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
+    result = probe_site({f"{URL}feed/": rss("Sun, 25 Oct 2026 09:30:00 +0000", title=title)}, WP)
     assert describe_activity(result) == ("2026-10-25", "feed")
 
 
@@ -221,7 +198,7 @@ def test_default_text_is_recognized_under_any_title() -> None:
         "</description></item>"
     )
     assert describe_activity(
-        probe_site({f"{HOME}feed/": f"<rss><channel>{item}</channel></rss>"}, WP)
+        probe_site({f"{URL}feed/": f"<rss><channel>{item}</channel></rss>"}, WP)
     ) == (None, None)
 
 
@@ -234,7 +211,7 @@ def test_default_text_is_recognized_under_any_title() -> None:
     ],
 )
 def test_feed_in_the_site_language_is_read(date: str) -> None:
-    assert describe_activity(probe_site({f"{HOME}feed/": rss(date)}, WP)) == ("2026-10-25", "feed")
+    assert describe_activity(probe_site({f"{URL}feed/": rss(date)}, WP)) == ("2026-10-25", "feed")
 
 
 @pytest.mark.parametrize(
@@ -249,24 +226,7 @@ def test_feed_in_the_site_language_is_read(date: str) -> None:
 )
 def test_feeds_without_news_are_not_requested(href: str) -> None:
     result = probe_site({}, f'<link rel="alternate" type="application/rss+xml" href="{href}">')
-    assert HOME.rstrip("/") + href not in requested_urls(result)
-
-
-def test_usual_feeds_follow_the_announced_one() -> None:
-    result = probe_site(
-        {}, f'<link rel="alternate" type="application/rss+xml" href="/actu.xml">{WP}'
-    )
-    assert requested_urls(result)[:2] == [f"{HOME}actu.xml", f"{HOME}feed/"]
-
-
-def test_feed_with_two_addresses_is_requested_once() -> None:
-    ways = ("http://www.annour.example/feed", "https://annour.example/feed/")
-    result = probe_site(
-        {},
-        "".join(f'<link rel="alternate" type="application/rss+xml" href="{url}">' for url in ways),
-    )
-    assert requested_urls(result)[0] == ways[0]
-    assert ways[1] not in requested_urls(result)
+    assert URL.rstrip("/") + href not in requested_urls(result)
 
 
 def test_newer_marked_date_on_the_home_page_wins() -> None:
@@ -275,7 +235,7 @@ def test_newer_marked_date_on_the_home_page_wins() -> None:
     older = '<article><time datetime="2026-09-02">2 septembre</time> Bal</article>'
     event = '<div class="event"><time datetime="2026-11-18">18 novembre</time> Bal</div>'
     marked_date = "<p class=date>18 novembre 2026</p>"
-    responses: Answers = {f"{HOME}feed/": FEED}
+    responses: Answers = {f"{URL}feed/": FEED}
     assert describe_activity(probe_site(responses, WP + newer)) == ("2026-11-02", "time")
     for honest in (older, event, marked_date):
         assert describe_activity(probe_site(responses, WP + honest)) == ("2026-10-25", "feed")
@@ -283,19 +243,19 @@ def test_newer_marked_date_on_the_home_page_wins() -> None:
 
 def sitemap(*changes: str) -> str:
     rows = "".join(
-        f"<url><loc>{HOME}{n}</loc><lastmod>{day}</lastmod></url>" for n, day in enumerate(changes)
+        f"<url><loc>{URL}{n}</loc><lastmod>{day}</lastmod></url>" for n, day in enumerate(changes)
     )
     return f"<urlset>{rows}</urlset>"
 
 
 def index(*rows: tuple[str, str]) -> str:
     maps = "".join(
-        f"<sitemap><loc>{HOME}{name}</loc><lastmod>{day}</lastmod></sitemap>" for name, day in rows
+        f"<sitemap><loc>{URL}{name}</loc><lastmod>{day}</lastmod></sitemap>" for name, day in rows
     )
     return f"<sitemapindex>{maps}</sitemapindex>"
 
 
-MAP, ROBOTS = f"{HOME}sitemap.xml", f"{HOME}robots.txt"
+MAP, ROBOTS = f"{URL}sitemap.xml", f"{URL}robots.txt"
 CHANGED = sitemap("2026-10-25", "2026-01-02")
 
 
@@ -308,10 +268,10 @@ CHANGED = sitemap("2026-10-25", "2026-01-02")
         ({MAP: sitemap("2026-10-25", "2026-10-25", "2026-10-26")}, None),
         ({MAP: sitemap("2026-11-20", "2026-10-25", "2026-01-02")}, "2026-10-25"),
         (
-            {ROBOTS: f"User-agent: *\nSitemap: {HOME}plan.xml\n", f"{HOME}plan.xml": CHANGED},
+            {ROBOTS: f"User-agent: *\nSitemap: {URL}plan.xml\n", f"{URL}plan.xml": CHANGED},
             "2026-10-25",
         ),
-        ({ROBOTS: f"<p>Sitemap: {HOME}plan.xml</p>", f"{HOME}plan.xml": CHANGED}, None),
+        ({ROBOTS: f"<p>Sitemap: {URL}plan.xml</p>", f"{URL}plan.xml": CHANGED}, None),
         ({ROBOTS: f"Sitemap: {MAP}"}, None),
         ({MAP: "<sitemapindex><sitemap><loc>http://[post</loc></sitemap></sitemapindex>"}, None),
     ],
@@ -330,18 +290,18 @@ def test_sitemap_index_leads_to_the_newest_posts() -> None:
         ("post-sitemap2.xml", "2026-10-25"),
         ("page-sitemap.xml", "2026-11-19"),
     )
-    result = probe_site({MAP: maps, f"{HOME}post-sitemap2.xml": CHANGED})
+    result = probe_site({MAP: maps, f"{URL}post-sitemap2.xml": CHANGED})
     assert describe_activity(result) == ("2026-10-25", "sitemap")
 
 
 @pytest.mark.parametrize(
     ("responses", "days"),
     [
-        ({f"{HOME}feed/": rss(*weekly())}, 7),
-        ({f"{HOME}feed/": rss(*weekly(2))}, None),
+        ({f"{URL}feed/": rss(*weekly())}, 7),
+        ({f"{URL}feed/": rss(*weekly(2))}, None),
         (
             {
-                f"{HOME}feed/": rss(
+                f"{URL}feed/": rss(
                     *weekly(10), *[NOW - timedelta(days=3_000 + 400 * n) for n in range(20)]
                 )
             },
@@ -352,30 +312,15 @@ def test_sitemap_index_leads_to_the_newest_posts() -> None:
     ],
 )
 def test_rhythm_is_the_median_gap_of_the_same_source(responses: Answers, days: int | None) -> None:
-    assert probe_site(responses, WP).finding.facts.get("rhythm_days") == days
-
-
-def test_site_without_dates_has_no_rhythm() -> None:
-    finding = probe_site({}).finding
-    assert finding.last_activity is None
-    assert "rhythm_days" not in finding.facts
-
-
-def test_section_has_the_rhythm_of_its_own_feed() -> None:
-    url = f"{HOME}association/"
-    link = f'<link rel="alternate" type="application/rss+xml" href="{url}feed/">'
-    result = probe_site({f"{url}feed/": rss(*weekly())}, link, url)
-    assert describe_activity(result) == ("2026-11-17", "feed")
-    assert result.finding.facts["rhythm_days"] == 7
+    assert probe_site(responses, WP)[0].facts.get("rhythm_days") == days
 
 
 @pytest.mark.parametrize("spaces", [0, MAX_PARSED_BYTES])
 def test_sitemap_that_is_not_read_completely_gives_no_date(spaces: int) -> None:
     """The newest change may be in the part that is not read: 2024 would be a silent site."""
     text = sitemap("2024-03-01", "2024-05-02") + " " * spaces
-    result = probe_site({f"{HOME}sitemap.xml": text})
-    day = None if spaces else "2024-05-02"
-    assert describe_activity(result)[0] == day
+    result = probe_site({f"{URL}sitemap.xml": text})
+    assert describe_activity(result)[0] == (None if spaces else "2024-05-02")
 
 
 @pytest.mark.parametrize("spaces", [0, MAX_PARSED_BYTES])
@@ -385,6 +330,5 @@ def test_newest_entry_of_a_long_feed_is_unknown_if_the_oldest_comes_first(
 ) -> None:
     days = weekly()
     feed = rss(*(days if is_newest_first else reversed(days))) + " " * spaces
-    result = probe_site({f"{HOME}feed/": feed}, WP)
-    is_known = is_newest_first or not spaces
-    assert (describe_activity(result)[1] == "feed") is is_known
+    result = probe_site({f"{URL}feed/": feed}, WP)
+    assert (describe_activity(result)[1] == "feed") is (is_newest_first or not spaces)

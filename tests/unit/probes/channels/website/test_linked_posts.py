@@ -1,7 +1,5 @@
 """A website's finding has the dated posts that its page links to or embeds."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -83,10 +81,6 @@ def test_embedded_post_is_dated(html: str, fact: str) -> None:
 )
 def test_page_without_a_dated_post_of_its_authors_has_no_fact(html: str) -> None:
     assert post_numbers.LINKED_POSTS_FACT not in probe_site(html).facts
-
-
-def test_dated_posts_are_no_accounts_of_the_owner() -> None:
-    assert probe_site(TWEET + INSTAGRAM_POST).links == ()
 
 
 def test_page_with_a_number_of_the_future_depends_on_the_day() -> None:

@@ -1,18 +1,15 @@
 """Comparison of a site with its past: takeovers are detected, changes by the owner are accepted."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from probes.channels import website
-from probes.links import identify
-from probes.models.finding import Account, Finding, Presence, Reason
+from probes.models.finding import Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.models.probe import run_offline
+from tests.support import played_site
+from tests.support.played_site import URL as HOME
+from tests.support.played_site import site_page
 
-NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
-HOME = "https://annour.example/"
 WORDPRESS = '<meta name="generator" content="WordPress 6.8">'
 JOOMLA = '<meta name="generator" content="Joomla!">'
 COUNTER = "<script async src='https://www.googletagmanager.com/gtag/js?id=G-AB12CD34EF'></script>"
@@ -56,16 +53,11 @@ def page(lang: str, title: str, body: str, head: str = "") -> str:
 def probe_site(
     body: str, previous: Finding | None = None, landed: str = HOME, link: str = HOME, day: int = 0
 ) -> Finding:
-    def web(request: PageRequest) -> Page | FetchError:
-        if request.url != link:
-            return Page(request.url, 404, {}, b"", NOW)
-        return Page(
-            landed, 200, {"content-type": "text/html"}, body.encode(), NOW + timedelta(days=day)
-        )
+    def web(request: PageRequest) -> Page:
+        answers = {link: site_page(link, body, final_url=landed, day=day)}
+        return answers.get(request.url) or site_page(request.url, "", 404)
 
-    return run_offline(
-        website.probe(Account("a", link, identify.identify_link(link), previous)), web
-    ).finding
+    return played_site.probe_site(web, link, previous)[0]
 
 
 def find_past(*page_parts: str, link: str = HOME) -> Finding:
@@ -208,33 +200,10 @@ def test_changes_by_the_owner_are_accepted(name: str) -> None:
     assert result.presence is Presence.PRESENT, result
 
 
-def test_name_in_the_address_of_a_platform_site_counts() -> None:
-    link = "https://sites.platform.example/view/isik-sale/"
-    previous = find_past(
-        "fr", "Lumière", f"<h1>Lumière</h1><p>{FRENCH * 2}</p>", WORDPRESS, link=link
-    )
-    now = page("tr", "Isik Sale Derneği", f"<p>{TURKISH * 2}</p>", JOOMLA)
-    assert probe_site(now, previous, landed=link, link=link).presence is Presence.PRESENT
-
-
-def test_short_foreign_page_is_a_wall() -> None:
-    body = (
-        "<html><head><title>访问提示</title></head>"
-        "<body>您的访问请求正在处理请稍候再试</body></html>"
-    )
-    assert probe_site(body, find_past(*PAST_PAGE)).presence is not Presence.ABSENT
-
-
 def test_site_always_in_foreign_language_is_accepted() -> None:
     previous = find_past("tr", "Işık Derneği", f"<h1>Işık</h1><p>{TURKISH * 2}</p>", WORDPRESS)
     result = probe_site(page("id", "Yayasan Cahaya", f"<p>{INDONESIAN * 3}</p>", JOOMLA), previous)
     assert result.presence is Presence.PRESENT
-
-
-def test_renamed_site_on_its_new_domain_is_present_and_moved() -> None:
-    body = page("fr", "Fédération Amal", f"<h1>Amal</h1><p>{FRENCH * 2}</p>", JOOMLA)
-    result = probe_site(body, find_past(*PAST_PAGE), landed="https://amal.example/")
-    assert (result.presence, result.facts["moved_to"]) == (Presence.PRESENT, "amal.example")
 
 
 def test_hijacked_site_is_compared_with_its_past_in_every_run() -> None:
@@ -252,10 +221,7 @@ def test_history_survives_a_suspended_or_lost_domain() -> None:
         page("en", "Account Suspended", "").replace(MENU, ""), find_past(*PAST_PAGE)
     )
     assert (suspended.reason, suspended.facts["past_language"]) == (Reason.SUSPENDED, "fr")
-    lost = run_offline(
-        website.probe(Account("a", HOME, identify.identify_link(HOME), suspended)),
-        lambda _: FetchError(Reason.NO_SUCH_HOST),
-    ).finding
+    lost, _ = played_site.probe_site(lambda _: FetchError(Reason.NO_SUCH_HOST), HOME, suspended)
     assert (lost.presence, lost.facts["past_language"]) == (Presence.ABSENT, "fr")
     assert probe_site(page(*STOLEN["another system"]), lost).reason is Reason.HIJACKED
 
@@ -267,12 +233,3 @@ def test_foreign_site_without_signal_keeps_its_history() -> None:
     assert strange.presence is Presence.PRESENT
     spam = page("tr", "Deneme bonusu veren siteler", f"<p>{TURKISH * 2}</p>", WORDPRESS)
     assert probe_site(spam, strange).reason is Reason.HIJACKED
-
-
-def test_site_first_seen_parked_has_no_history() -> None:
-    parked = probe_site("<title>annour.example is for sale</title>")
-    assert parked.reason is Reason.PARKED
-    assert (
-        probe_site(page(*HONEST["a Turkish version by the visitor's country"]), parked).presence
-        is Presence.PRESENT
-    )

@@ -1,0 +1,11 @@
+"""Workbooks are read without a process, except in slow tests."""
+
+import pytest
+
+from auditor.registry import workbook_reader
+
+
+@pytest.fixture(autouse=True)
+def _read_workbooks_in_this_process(request, monkeypatch):
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(workbook_reader, "read_raw_sheets", workbook_reader.read_workbook)
