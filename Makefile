@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-pages test test-slow test-all check audit format messages fault-matrix diagram access-table pictures fuzz bench bench-peers lock clean
+.PHONY: help install demo demo-pages test test-slow test-all check audit format messages pictures fuzz mutants bench bench-peers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,7 +39,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-install: $(VENV)/.run ## Install .venv/bin/auditor without development tools (docs/guides/deployment.md)
+install: $(VENV)/.run ## Install .venv/bin/auditor without development tools (docs/guides/installation.md)
 	@$(BIN)/python -m compileall -q auditor probes storage # the service cannot write here, see deploy/
 
 demo: $(VENV)/.run ## Run the demo and serve its dashboard: 100 fictional associations, 14 audit runs
@@ -51,7 +51,7 @@ demo-pages: $(VENV)/.run ## Run the demo and only write its pages to open; ends 
 test: $(VENV)/.dev ## Run the tests (minutes)
 	@$(PYTEST)
 
-test-slow: $(VENV)/.dev ## Run the slow tests: every page in every language, 30 demo runs
+test-slow: $(VENV)/.dev ## Run the slow tests: every page in every language, 30 demo runs (10 minutes)
 	@$(PYTEST) -m "slow and not bench"
 
 test-all: $(VENV)/.dev ## Run all tests, with more random cases
@@ -84,17 +84,7 @@ messages: $(VENV)/.run ## Update the message catalogues from code and templates
 	done
 	@rm $(LOCALES)/messages.pot
 
-fault-matrix: $(VENV)/.run ## Update the fault matrix and the page of the hostile web
-	@$(BIN)/python -m tests.support.fault_matrix
-	@$(BIN)/python -m tests.support.hostile_server.attacks
-
-diagram: $(VENV)/.dev ## Update the generated parts of docs/architecture.md
-	@$(BIN)/python -m tests.support.architecture_diagram
-
-access-table: $(VENV)/.dev ## Update the tables of docs/guides/users-and-permissions.md
-	@$(BIN)/python -m tests.support.access_table
-
-pictures: $(VENV)/.dev demo ## Take the pictures of docs/images from the demo
+pictures: $(VENV)/.dev demo-pages ## Take the pictures of docs/images from the demo
 	@$(BIN)/python -m tests.browser.pictures demo docs/images
 
 FUZZ_SECONDS = 600
@@ -103,15 +93,21 @@ fuzz: $(VENV)/.dev ## Fuzz the parsers with coverage guidance for 10 minutes (FU
 	@$(PIP) 'atheris>=3,<4' # not in the lock file: nothing else needs it
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-bench: $(VENV)/.dev ## Run the benchmarks (hours)
+FAULTS = 12
+
+mutants: $(VENV)/.dev ## Plant faults into each module that judges, and count those noticed (FAULTS=12 of each, a quarter of an hour)
+	@$(PIP) 'mutmut>=3.8,<4' # not in the lock file: nothing else needs it
+	@$(BIN)/python -m tests.mutants --per-module $(FAULTS)
+
+bench: $(VENV)/.dev ## Run the benchmarks of pages and re-evaluation (hours)
 	@$(BIN)/python -m pytest tests/bench -m bench -s
 
-bench-peers: $(VENV)/.dev ## Install the link checkers that `make bench` compares with
+bench-peers: $(VENV)/.dev ## Install the programs that tests/bench/race.py compares with
 	@$(BIN)/python -m tests.bench.peers
 
 lock: ## Update the lock files from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra pdf --group build --group dev -o requirements-dev.lock
 
-clean: ## Remove the virtual environment, the demo and the caches
-	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## Remove the virtual environment, the demo, planted faults and the caches
+	rm -rf $(VENV) demo mutants .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

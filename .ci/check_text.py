@@ -1,8 +1,9 @@
 """Checks the wording of docstrings, documents and help texts: `check_text.py [FOLDER]`.
 
-It reports docstrings that begin with a question word (not with what a thing is or does), and
-words that usually mark an unclear sentence. Both lists are short on purpose. A clean result does
-not make a text good.
+It reports docstrings that begin with a question word (not with what a thing is or does), words that
+usually mark an unclear sentence, links of documents that lead nowhere, decision records whose
+numbers have a hole or that are too long, and buttons in guides that no page has. The lists of words
+are short on purpose. A clean result does not make a text good.
 """
 
 import ast
@@ -24,12 +25,24 @@ UNCLEAR_OPENINGS = re.compile(
 )
 CODE_BLOCKS = re.compile(r"```.*?```", re.DOTALL)
 URLS = re.compile(r"https?://\S+")
+INLINE_CODE = re.compile(r"`[^`\n]*`")
+LINKS = re.compile(r'(?:\]\(|<img src=")([^)"\s]+)[)"]')
+EXTERNAL = re.compile(r"https?:|mailto:")
+MAX_RECORD_WORDS = 400
+BOLD = re.compile(r"\*\*([^*]+)\*\*")
+GUIDES_TO_PAGES = {"coordinators.md": "fr", "volunteers.ar.md": "ar", "volunteers.fr.md": "fr"}
+"""Guides in which words in bold are on a page, and a catalogue that has these words."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def main(root: Path) -> int:
     """Print one line for each finding; return 1 if there is any."""
-    findings = [*check_modules(root), *check_documents(root)]
+    findings = [
+        *check_modules(root),
+        *check_documents(root),
+        *check_records(root),
+        *check_buttons(root),
+    ]
     sys.stdout.writelines(f"{finding}\n" for finding in findings)
     return 1 if findings else 0
 
@@ -75,7 +88,55 @@ def check_documents(root: Path) -> Iterator[str]:
     for path in paths:
         text = CODE_BLOCKS.sub(lambda block: "\n" * block[0].count("\n"), path.read_text("utf-8"))
         for number, line in enumerate(text.splitlines(), start=1):
-            yield from find_marker_words(URLS.sub("", line), f"{path.relative_to(root)}:{number}")
+            place = f"{path.relative_to(root)}:{number}"
+            yield from find_marker_words(URLS.sub("", line), place)
+            for link in LINKS.findall(INLINE_CODE.sub("", line)):
+                if not EXTERNAL.match(link) and not has_target(path, link):
+                    yield f"{place}: the link {link} leads nowhere"
+
+
+def has_target(document: Path, link: str) -> bool:
+    """Return True if the file of a link exists, and has a heading for its fragment."""
+    name, _, fragment = link.partition("#")
+    target = document.parent / name if name else document
+    if not fragment or target.suffix != ".md":
+        return target.exists()
+    return target.is_file() and fragment in list_anchors(target.read_text("utf-8"))
+
+
+def list_anchors(text: str) -> list[str]:
+    """Return the fragments of the headings of a document."""
+    headings = re.findall(r"^#+ +(.+)$", CODE_BLOCKS.sub("", text), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def check_records(root: Path) -> Iterator[str]:
+    """Yield the decision records that break their rules. Tables do not count as words."""
+    paths = sorted((root / "docs" / "decisions").glob("[0-9]*.md"))
+    for number, path in enumerate(paths, start=1):
+        lines = path.read_text("utf-8").splitlines()
+        words = sum(len(line.split()) for line in lines if not line.startswith("|"))
+        if not path.name.startswith(f"{number:04}-"):
+            yield f"{path.relative_to(root)}: the next number is {number:04}"
+        if words > MAX_RECORD_WORDS:
+            yield f"{path.relative_to(root)}: {words} words; {MAX_RECORD_WORDS} are allowed"
+
+
+def check_buttons(root: Path) -> Iterator[str]:
+    """Yield the words in bold of guides that are no text of a page."""
+    texts = root / "auditor" / "core"
+    for name, language in GUIDES_TO_PAGES.items():
+        path = root / "docs" / "guides" / name
+        if not path.exists():
+            continue
+        catalogue = texts / "i18n" / "locales" / language / "interface.po"
+        labels = catalogue.read_text("utf-8") + (texts / "reference" / "gaps.toml").read_text(
+            "utf-8"
+        )
+        labels = re.sub("[\u00a0\u202f]", " ", labels)
+        for words in BOLD.findall(path.read_text("utf-8")):
+            if f'"{" ".join(words.split())}"' not in labels:
+                yield f"{path.relative_to(root)}: no page has {words!r}"
 
 
 def find_marker_words(text: str, place: str) -> Iterator[str]:
