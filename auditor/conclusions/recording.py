@@ -266,12 +266,12 @@ class _Recorder:
         remedy = f"--account {' or '.join(names)}"
         if not self.rows:
             remedy = "list it in the spreadsheet and import it, or `auditor decide claim`"
-            message = gettext_noop("It has no account on this channel.")
+            message = gettext_noop("The registry has no account of it on this channel.")
             raise DecisionError(
                 self.place, "it has no account on this channel", remedy, message=message
             )
         if typed:
-            message = gettext_noop("The association has no account at this address: {typed}")
+            message = gettext_noop("The registry has no account of it at this address: {typed}")
             why = f"{self.place} has no such account"
             raise DecisionError(typed, why, remedy, message=message, typed=typed)
         message = gettext_noop("It has several accounts on this channel. Choose one.")
@@ -317,7 +317,7 @@ class _Recorder:
                     f"a decision of {decision.author} says {decision.kind}",
                     f"`auditor decide withdraw {decision.id}` first",
                     message=gettext_noop(
-                        "{who} decided otherwise earlier. Cancel that decision first."
+                        "{who} decided otherwise earlier. Withdraw that decision first."
                     ),
                     who=decision.author,
                 )
@@ -454,7 +454,7 @@ def withdraw_decision(
             decision_number,
             f"{by} withdrew it on {day}",
             "`auditor decide list` lists those in force",
-            message=gettext_noop("Already cancelled by {who} on {date}."),
+            message=gettext_noop("Already withdrawn by {who} on {date}."),
             who=by,
             date=day,
         )
@@ -464,7 +464,7 @@ def withdraw_decision(
             decision_number,
             f"it ended on {day}",
             "there is nothing to withdraw",
-            message=gettext_noop("This decision ended on {date}; there is nothing to cancel."),
+            message=gettext_noop("This decision ended on {date}; there is nothing to withdraw."),
             date=day,
         )
     copies = [

@@ -45,7 +45,10 @@ def decisions(app):
             {"kind": "confirm", "channel": "facebook", "last_activity": "2027-01-01"},
             "The date is in the future.",
         ),
-        ({"kind": "confirm", "channel": "youtube"}, "It has no account on this channel."),
+        (
+            {"kind": "confirm", "channel": "youtube"},
+            "The registry has no account of it on this channel.",
+        ),
         (
             {"kind": "confirm", "channel": "facebook", "until": "soon"},
             "Enter a date, for example 28/11/2026.",
@@ -97,7 +100,7 @@ def test_decision_can_be_withdrawn_only_on_its_own_association(app, client):
     get_text(client, PAGE, f"kind=withdraw&amp;decision_id={decision.id}")
     assert submit_decision(client, kind="withdraw", decision_id="999").status_code == 404
     submit_decision(client, kind="withdraw", decision_id=str(decision.id), reason="")
-    text = get_text(client, PAGE, "Cancelled: Not used, by choice")
+    text = get_text(client, PAGE, "Withdrawn: Not used, by choice")
     assert f"kind=withdraw&amp;decision_id={decision.id}" not in text
 
 
