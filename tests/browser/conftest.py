@@ -90,7 +90,7 @@ def tab(chromium, cookies):
         yield context.new_page()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tab_without_javascript(chromium, cookies):
     """A browser page with cookies and without JavaScript."""
     with contextlib.closing(chromium.new_context(java_script_enabled=False)) as context:

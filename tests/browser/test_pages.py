@@ -1,6 +1,7 @@
 """Tests every page in Chromium: accessibility, widths, colour schemes and the keyboard."""
 
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = Path(__file__).with_name("axe.min.js").read_text("utf-8")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-SIZES = {360: "light", 1280: "dark"}
-"""Colour schemes by width: a phone in the sun, a desk in the evening."""
+WIDTHS, COLOUR_SCHEMES = (360, 1280), ("light", "dark")
 INTERMEDIATE_WIDTHS = (320, 480, 640, 740, 900, 1024)
 """Tables become cards between these widths. Only overflow and overlap are tested here."""
 PRINT_WIDTH = 720
@@ -87,6 +87,17 @@ FIND_FIELDS_OUTSIDE = """form => {
     return field.checkVisibility() && (box.bottom > formBox.bottom || box.top < formBox.top);
   }).map(field => field.name);
 }"""
+FIND_CONTROLS_OF_SCRIPTS = """() => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+  // Enter sends a search; every other form has a button that sends it.
+  const sends = "button:not([type=button]), [type=search]";
+  const isSent = control => control.matches("button:not([type=button]), [name]:not(button)")
+    && [...control.form?.elements ?? []].some(one => one.matches(sends) && one.checkVisibility());
+  const fields = "button, select, input:not([readonly]), textarea:not([readonly])";
+  return [...document.querySelectorAll(`${fields}, a[href="#"], a:not([href]), [onclick]`)]
+    .filter(element => element.checkVisibility() && !(element.matches(fields) && isSent(element)))
+    .map(element => element.outerHTML.slice(0, 120));
+}"""
 COLLECT_TAB_STOPS = """() => {
   const fields = "button, input:not([type=hidden]), select, textarea";
   const all = document.querySelectorAll(`a[href], ${fields}, summary`);
@@ -142,7 +153,7 @@ def find_problems(tab):
     """Return problems of the open page, each with the widths and colour schemes it occurs in."""
     tab.evaluate(AXE)
     problems = defaultdict(list)
-    for width, colour_scheme in SIZES.items():
+    for width, colour_scheme in product(WIDTHS, COLOUR_SCHEMES):
         tab.set_viewport_size({"width": width, "height": 800})
         tab.emulate_media(color_scheme=colour_scheme)
         for problem in tab.evaluate(RUN_AXE, AXE_TAGS) + tab.evaluate(FIND_OVERFLOW):
@@ -172,11 +183,19 @@ def check_tab_stops(tab):
 
 
 @pytest.mark.parametrize("name", ALL_PAGES)
+def test_page_has_no_control_of_a_script_without_javascript(name, tab_without_javascript, page_url):
+    tab = tab_without_javascript
+    assert tab.goto(page_url(name, "fr")).status == ERROR_STATUSES.get(name, 200)
+    assert tab.locator("h1").count() == 1
+    assert tab.evaluate(FIND_CONTROLS_OF_SCRIPTS) == []
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_page_fits_at_every_width(name, tab, page_url):
     for language in ("ar", "fr", "en"):
         tab.goto(page_url(name, language))
         # The last one is on a screen: the next test has the same tab.
-        for width in (PRINT_WIDTH, *INTERMEDIATE_WIDTHS, *SIZES):
+        for width in (PRINT_WIDTH, *INTERMEDIATE_WIDTHS, *WIDTHS):
             tab.emulate_media(media="print" if width == PRINT_WIDTH else "screen")
             tab.set_viewport_size({"width": width, "height": 800})
             problems = tab.evaluate(FIND_OVERFLOW) + tab.evaluate(FIND_OVERLAPS)
@@ -200,7 +219,7 @@ def test_content_security_policy_blocks_an_injected_script(tab, page_url):
     assert tab.evaluate("window.ran") is None
 
 
-@pytest.mark.parametrize("width", SIZES)
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", FILTER_FORMS)
 def test_form_fields_stay_inside_the_filter_form(name, width, tab, page_url):
     tab.set_viewport_size({"width": width, "height": 800})
