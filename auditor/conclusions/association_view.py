@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from auditor.checking.circuit_breaker import REQUESTED_KINDS
 from auditor.config.schema import Config
-from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
 from auditor.rules import engine
 from auditor.rules.account_status import ActivityBands
 from auditor.rules.association import MAX_PROPOSALS, build_rule_context
@@ -24,7 +24,15 @@ from auditor.rules.link_reciprocity import classify_link_reciprocity
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Activity, FactValue, Finding, LinkKind, Presence, Reason
-from storage.models.audit import AccountStatus, Association, Decision, DecisionKind, Gap, Proposal
+from storage.models.audit import (
+    AccountStatus,
+    Association,
+    Decision,
+    DecisionKind,
+    Gap,
+    GapKind,
+    Proposal,
+)
 from storage.tables.mappers import get_field_values
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
@@ -75,7 +83,8 @@ class AssociationView:
     """One association.
 
     `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has
-    every row. `waived_gaps` are ignored by a decision. `decisions` are those in force.
+    every row. `watched_gaps` failed decisively, but too few runs have confirmed it: they are no
+    problems yet. `waived_gaps` are ignored by a decision. `decisions` are those in force.
     `is_checked` is False before the first run that looks at the association; its page shows no
     score until then.
     """
@@ -87,6 +96,7 @@ class AssociationView:
     proposals: tuple[Proposal, ...]
     unchecked: tuple[UncheckedItem, ...]
     score: Score
+    watched_gaps: tuple[Gap, ...] = ()
     none_by_choice: frozenset[str] = frozenset()
     waived_gaps: tuple[Gap, ...] = ()
     moved_channels: frozenset[str] = frozenset()
@@ -95,8 +105,17 @@ class AssociationView:
 
     @property
     def reportable_gaps(self) -> list[Gap]:
-        """Return the gaps that are or were open, without waived ones."""
-        return [gap for gap in self.all_gaps if gap.opened_at and gap not in self.waived_gaps]
+        """Return the gaps that are or were open, without waived ones.
+
+        Those that closed without a fix are left out: they are no good news.
+        """
+        return [
+            gap
+            for gap in self.all_gaps
+            if gap.opened_at
+            and gap not in self.waived_gaps
+            and not (gap.closed_at and self.is_closed_by_people(gap))
+        ]
 
     @property
     def has_most_proposals(self) -> bool:
@@ -180,6 +199,8 @@ def build_association_view(
         gaps.append(gap)
         is_waived = any(is_waiver_of(decision, gap) for decision in in_force)
         (waived if is_waived else not_waived).append(gap)
+    unclosed = [gap for gap in not_waived if gap.closed_at is None]
+    open_gaps = list(filter(engine.is_gap_open, unclosed))
     accounts = [
         _build_account_view(account, context, config)
         for account in context.accounts
@@ -199,7 +220,8 @@ def build_association_view(
     return AssociationView(
         association=association_state.association,
         accounts=tuple(accounts),
-        gaps=tuple(engine.select_visible_gaps(not_waived, catalogue)),
+        gaps=tuple(engine.select_visible_gaps(open_gaps, catalogue)),
+        watched_gaps=tuple(filter(is_watched, engine.select_visible_gaps(unclosed, catalogue))),
         all_gaps=tuple(gaps),
         proposals=tuple(proposals),
         unchecked=(
@@ -229,6 +251,11 @@ def find_next_change_date(
         if end > run_started_at:
             change_dates.add(end.date())
     return min(change_dates - {date.max}, default=None)
+
+
+def is_watched(gap: Gap) -> bool:
+    """Return True if an unclosed gap is something broken that too few runs have confirmed."""
+    return gap.opened_at is None and get_gap_kind(gap) is GapKind.BROKEN
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:

@@ -30,6 +30,7 @@ from storage.models.audit import (
 )
 from storage.models.summaries import (
     VOLATILE_GAP_PARAMS,
+    WATCH_FACET,
     AssociationSummary,
     ChannelStatus,
     ChannelSummary,
@@ -82,22 +83,18 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         tags=association.tags,
         level=score.level,
         channels={channel: summarize_channel(view, channel) for channel in channels},
-        gaps=tuple(
-            OpenGap(
-                gap.code,
-                gap.channel,
-                gap.severity,
-                gap.first_seen,
-                gap.subject,
-                select_lasting_params(gap.params),
-            )
-            for gap in view.gaps
-        ),
+        gaps=tuple(map(_summarize_gap, view.gaps)),
+        watched=tuple(map(_summarize_gap, view.watched_gaps)),
         proposal_count=len(view.proposals),
         unchecked=tuple(view.iter_unknown_checks()),
         changed_at=max(change_times, default=None),
         is_checked=view.is_checked,
     )
+
+
+def _summarize_gap(gap: Gap) -> OpenGap:
+    params = select_lasting_params(gap.params)
+    return OpenGap(gap.code, gap.channel, gap.severity, gap.first_seen, gap.subject, params)
 
 
 STATUSES_BY_WEIGHT = (
@@ -201,6 +198,8 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
             yield facet
             yield f"{facet}@{gap.channel}"
         yield f"gap_channel:{gap.channel}"
+    if summary.watched and not any(get_gap_kind(gap) is GapKind.BROKEN for gap in summary.gaps):
+        yield WATCH_FACET
 
 
 def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:

@@ -182,17 +182,16 @@ def was_closed_since(gap: Gap, since: datetime) -> bool:
 
 
 def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Gap]:
-    """Return the open gaps that no other gap hides: by kind, most severe and quickest to fix first.
+    """Return those gaps that no other one hides: by kind, most severe and quickest to fix first.
 
     Gaps of optional channels come after all others. A gap hides its consequences for the same
     account. A gap of the website hides them on other channels, too: a lost domain explains why
     nothing is linked.
     """
-    open_gaps = list(filter(is_gap_open, gaps))
     visible_gaps = [
         gap
-        for gap in open_gaps
-        if not any(_is_hiding_gap(other_gap, gap, catalogue) for other_gap in open_gaps)
+        for gap in gaps
+        if not any(_is_hiding_gap(other_gap, gap, catalogue) for other_gap in gaps)
     ]
     return sorted(visible_gaps, key=lambda gap: get_sort_key(gap, catalogue[gap.code]))
 

@@ -29,6 +29,9 @@ WORD_FACET_PREFIX = "word:"
 ALL_FACET = "all"
 """The facet that every association has. Its count is the size of the group."""
 
+WATCH_FACET = "to_watch"
+"""The facet of associations of which something may be broken, and nothing is so far."""
+
 VOLATILE_GAP_PARAMS = frozenset({"checked_at", "age"})
 """Gap parameters that change in every run. No title uses them, so summaries leave them out."""
 
@@ -83,9 +86,10 @@ class ChannelSummary:
 class AssociationSummary:
     """An association as a list shows it.
 
-    `gaps` are the visible ones in the order of lists. `unchecked` has the channel and reason of
-    each account whose newest check was inconclusive. `changed_at` is when a gap last opened or
-    closed. `is_checked` is False before the first run that looks at the association.
+    `gaps` are the visible ones in the order of lists, and `watched` may become gaps. `unchecked`
+    has the channel and reason of each account whose newest check was inconclusive. `changed_at` is
+    when a gap last opened or closed. `is_checked` is False before the first run that looks at the
+    association.
     """
 
     id: str
@@ -99,6 +103,7 @@ class AssociationSummary:
     level: str = "no_data"
     channels: Mapping[str, ChannelSummary] = field(default_factory=dict)
     gaps: tuple[OpenGap, ...] = ()
+    watched: tuple[OpenGap, ...] = ()
     proposal_count: int = 0
     unchecked: tuple[tuple[str, Reason | None], ...] = ()
     changed_at: datetime | None = None

@@ -18,7 +18,8 @@ Facets: `region:â€¦` (by `auditor.conclusions.summary.get_region_key`), `city:â€
 `not_checked` (nothing is known yet), `gap:<code>`, `gap:<code>@<channel>`,
 `gap_channel:<channel>` (an open gap of the channel), `status:<channel>:<status>`, `any:<status>`,
 `unchecked:<channel>:<reason>` (why the status is unknown),
-`has_proposals` (a found account has to be confirmed).
+`has_proposals` (a found account has to be confirmed), `to_watch` (nothing is broken, but something
+failed that further runs may confirm).
 `auditor.conclusions.summary.build_facets` creates them.
 """
 

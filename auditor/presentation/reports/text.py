@@ -337,19 +337,14 @@ def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Ga
 def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
     """Return the gaps that were closed since a time and are not open again or waived.
 
-    What people closed is not fixed, nor what an open gap hides: a website that is down is not
-    faster.
+    What an open gap hides is not fixed: a website that is down is not faster.
     """
     catalogue = load_gap_catalogue()
     unfixed = {
         (code, gap.channel) for gap in view.gaps for code in (gap.code, *catalogue[gap.code].hides)
     }
     closed = [gap for gap in view.reportable_gaps if was_closed_since(gap, since)]
-    return [
-        gap
-        for gap in closed
-        if (gap.code, gap.channel) not in unfixed and not view.is_closed_by_people(gap)
-    ]
+    return [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:

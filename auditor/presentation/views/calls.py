@@ -135,7 +135,7 @@ def build_call_list(
     counts = store.counts.get_facet_counts_by_group(groups, [BROKEN_FACET])
     sizes = [counts[group].get(BROKEN_FACET, 0) for group in groups]
     return {
-        "candidates": _load_candidates(store, list(islice(needy, limit))),
+        "candidates": load_candidates(store, list(islice(needy, limit))),
         "selections": list(zip(filters, sizes, strict=True)),
         "broken_count": sum(sizes),
         "followed_up_count": len(followed_up),
@@ -154,7 +154,7 @@ def _iter_summaries(
         cursor = page.next_cursor
 
 
-def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> list[CallCandidate]:
+def load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> list[CallCandidate]:
     """Return candidates with their follow-ups and contacts, in the same order."""
     ids = list(map(attrgetter("id"), summaries))
     logs = store.follow_ups.group_follow_ups_by_association(ids)
@@ -188,7 +188,7 @@ def list_calls(
     ).rows
     followed_up = find_followed_up_associations(store, "has_gaps", now.date())
     ranked = sorted(summaries, key=lambda summary: summary.id in followed_up)
-    return _load_candidates(store, ranked[:limit])
+    return load_candidates(store, ranked[:limit])
 
 
 def build_meeting_pack(

@@ -3,11 +3,11 @@
 Everything is read from the stored counts and summaries. No association is evaluated for a page.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise, product, zip_longest
+from itertools import groupby, pairwise, product, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
 from typing import Any, get_args
@@ -20,12 +20,18 @@ from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
 from auditor.core.reference.places import REGIONS
 from auditor.presentation.reports.invitation import REMINDER_PERIOD
-from auditor.presentation.views.calls import BROKEN_FACET, build_call_list
+from auditor.presentation.views.calls import (
+    BROKEN_FACET,
+    CallCandidate,
+    build_call_list,
+    load_candidates,
+)
 from probes.models.finding import Presence
 from storage.models.audit import EMPTY_CONTACT, AuditRun, AuditRunState, GapKind
 from storage.models.summaries import (
     ALL_FACET,
     NETWORK_GROUP,
+    WATCH_FACET,
     AssociationSummary,
     ChannelStatus,
     ListedGap,
@@ -157,6 +163,8 @@ def find_change_period(store: Store, since: date) -> tuple[date, datetime, date 
 
 SHOWN_CALLS = 5
 """How many associations to call the page lists."""
+SHOWN_WATCHED = 5
+"""How many associations to watch the page lists."""
 SHOWN_REPLIES = 3
 """How many replies, and how many found accounts, the page lists."""
 SHOWN_PROMISES = 8
@@ -231,6 +239,7 @@ def build_dashboard(
         "proposal_count": proposal_count,
         "proposals": proposals,
         **_load_promises(store, now.date(), regions),
+        "watched": _load_watched(store, own_regions),
         "week": build_week(store, now),
         "region_map": build_region_map(store, counts),
     }
@@ -277,41 +286,64 @@ def _load_promises(store: Store, today: date, regions: RegionFilter) -> dict[str
     return {"promise_count": count, "promises": shown_promises}
 
 
+def _load_watched(store: Store, own_regions: Collection[str] | None) -> list[CallCandidate]:
+    """Return the first associations of which something failed that no later run has confirmed."""
+    rows = store.search.list_summaries([WATCH_FACET], limit=READ_ASSOCIATIONS).rows
+    own = [
+        row
+        for row in rows
+        if own_regions is None or (row.region and get_region_key(row.region) in own_regions)
+    ]
+    return load_candidates(store, own[:SHOWN_WATCHED])
+
+
 def build_week(store: Store, now: datetime) -> dict[str, Any]:
     """Return the changes of the last seven days, without those of the first check.
 
-    `days` have the numbers of new and of fixed problems (UTC). `changes` are the newest ones, each
-    with its time and whether it is a fix. New gaps of the kind `no_account` are only counted.
-    `first_day` is None if there is nothing to compare with yet. `month_start` is the first of the
-    thirty days that end with the week.
+    `days` have the numbers of new and of fixed problems (UTC), and `months` those of this year.
+    `changes` are the newest ones, each with its time and whether it is a fix. New gaps of the kind
+    `no_account` are only counted. `first_day` is None if there is nothing to compare with yet.
+    `month_start` is the first of the thirty days that end with the week.
     """
     today = now.date()
     since, start, _ = find_change_period(store, today - timedelta(days=WEEK_DAYS - 1))
     if store.runs.get_latest_evaluated() is None or start > now:
         return {"first_day": None, "opened_count": 0, "no_account_count": 0, "fixed_count": 0}
-    changes = store.counts.count_gap_changes(since)
-    days: list[dict[str, Any]] = []
-    no_account_count = 0
-    for offset in range((today - since).days + 1):
-        day = since + timedelta(days=offset)
-        opened_count = 0
-        for (code, channel), count in changes.get((day, "opened"), {}).items():
-            if find_gap_kind(code, channel) is GapKind.NO_ACCOUNT:
-                no_account_count += count
-            else:
-                opened_count += count
-        fixed_count = sum(changes.get((day, "closed"), {}).values())
-        days.append({"day": day, "opened": opened_count, "fixed": fixed_count})
+    year_since, _, _ = find_change_period(store, today.replace(month=1, day=1))
+    all_days = _count_changes_by_day(store, min(since, year_since), today)
+    days = [day for day in all_days if day["day"] >= since]
+    months: list[dict[str, Any]] = []
+    for month, month_days in groupby(all_days, key=lambda day: day["day"].replace(day=1)):
+        counts = Counter[str]()
+        for day in month_days:
+            counts.update(opened=day["opened"], fixed=day["fixed"])
+        if month.year == today.year:
+            months.append({"day": month, **counts})
     return {
         "first_day": since,
         "month_start": since - timedelta(days=30 - WEEK_DAYS),
         "days": days,
+        "months": months,
         "opened_count": sum(map(itemgetter("opened"), days)),
         "fixed_count": sum(map(itemgetter("fixed"), days)),
-        "highest_count": max(max(day["opened"], day["fixed"]) for day in days),
-        "no_account_count": no_account_count,
+        "no_account_count": sum(map(itemgetter("no_account"), days)),
         "changes": _list_newest_changes(store, start),
     }
+
+
+def _count_changes_by_day(store: Store, since: date, today: date) -> list[dict[str, Any]]:
+    changes = store.counts.count_gap_changes(since)
+    days: list[dict[str, Any]] = []
+    for offset in range((today - since).days + 1):
+        day = since + timedelta(days=offset)
+        opened = Counter[bool]()
+        for (code, channel), count in changes.get((day, "opened"), {}).items():
+            opened[find_gap_kind(code, channel) is GapKind.NO_ACCOUNT] += count
+        fixed = sum(changes.get((day, "closed"), {}).values())
+        days.append(
+            {"day": day, "opened": opened[False], "no_account": opened[True], "fixed": fixed}
+        )
+    return days
 
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:

@@ -24,7 +24,7 @@ from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, PageRequest
 from probes.models.probe import present_finding
 from storage.models.audit import AccountRow, AccountState, Association, Decision, DecisionKind, Gap
-from storage.models.summaries import ChannelStatus, ChannelSummary
+from storage.models.summaries import WATCH_FACET, ChannelStatus, ChannelSummary
 from tests.support.mini_network import START, link, night_of, register, surveyed_app
 from tests.support.read_model_consistency import count_accounts
 
@@ -116,6 +116,24 @@ async def test_channel_unused_by_choice_is_neither_missing_nor_unchecked(app):
     assert (item.channel, item.code) == ("facebook", "channel_waived")
     assert item.params["cause"] == "no need"
     assert {gap.channel for gap in bare.gaps} == {"youtube"}
+    # That nothing is missing any more is a decision and no good news.
+    assert "bare" not in {gap.association for gap in network_overview.closed_gaps}
+    refresh_summaries(app.store, app.config)
+    changes = app.store.counts.count_gap_changes(night_of(1).date())
+    assert ("channel_missing", "facebook") not in changes.get((night_of(1).date(), "closed"), {})
+
+
+async def test_account_that_failed_once_is_watched_and_no_problem(app):
+    await run_small_network(app)
+    for day, answer, watched in ((1, "gone", ["channel_dead"]), (2, "present", [])):
+        app.web.answers = {NOUR.typed_text: answer}
+        await execute_run(app, night_of(day))
+        view = load_association_view(app.store, app.config, "nour")
+        assert [gap.code for gap in view.watched_gaps] == watched
+        refresh_summaries(app.store, app.config)
+        page = app.store.search.list_summaries([WATCH_FACET])
+        assert [row.id for row in page.rows] == ["nour"] * len(watched)
+        assert "broken" not in app.store.counts.count_open_gaps()
 
 
 async def test_gap_changes_since_the_last_run_are_listed(app):

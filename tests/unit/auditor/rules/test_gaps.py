@@ -145,13 +145,6 @@ def test_gap_hides_its_consequences():
     assert [row.code for row in select_visible_gaps(rows, CATALOGUE)] == ["website_domain_lost"]
 
 
-def test_gap_that_is_not_open_hides_nothing():
-    closed = build_open_gap("website_domain_lost", closed_at=START)
-    assert [
-        row.code for row in select_visible_gaps([closed, build_open_gap("website_slow")], CATALOGUE)
-    ] == ["website_slow"]
-
-
 def test_gone_account_hides_only_its_own_silence():
     rows = [
         build_open_gap("channel_dead", "facebook", "u:nour"),

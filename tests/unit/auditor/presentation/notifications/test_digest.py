@@ -195,7 +195,10 @@ def test_subject_counts_urgent_new_and_fixed_problems(urgent, new, fixed, langua
     changes = [
         *(build_gap(1, subject=f"u{number}", severity="urgent") for number in range(urgent)),
         *(build_gap(1, subject=f"n{number}") for number in range(new)),
-        *(build_gap(0, 1, subject=f"f{number}", code="feed_missing") for number in range(fixed)),
+        *(
+            build_gap(0, 1, channel=channel, code="channel_stale")
+            for channel in ("facebook", "youtube", "twitter")[:fixed]
+        ),
     ]
     for index in range(urgent + new):  # a website that is down hides a missing feed
         changes[index] = replace(changes[index], code="website_stale")
