@@ -134,11 +134,17 @@ def parse_registry_entry(cells: Mapping[str, str], language: str) -> ImportResul
     return _RegistryReader(heading, language).read_rows(Sheet((heading, row)), [row])
 
 
+TOTAL_NAMES = ("total", "totaux", "total général", "sum", "somme", "المجموع", "مجموع", "الإجمالي")
+
+
 @cache
-def list_example_names() -> frozenset[str]:
-    """Return the normalized names of the example row of the template, in all languages."""
-    names = (Translator(language).term("example_row", "name") for language in LANGUAGE_NAMES)
-    return frozenset(map(normalize_label, names))
+def list_names_of_other_rows() -> Mapping[str, Issue]:
+    """Return the normalized names of totals and of the template's example, with their issue."""
+    examples = [Translator(language).term("example_row", "name") for language in LANGUAGE_NAMES]
+    return {
+        **dict.fromkeys(map(normalize_label, examples), Issue.EXAMPLE_ROW),
+        **dict.fromkeys(map(normalize_label, TOTAL_NAMES), Issue.TOTAL_ROW),
+    }
 
 
 class _RegistryReader:
@@ -266,8 +272,8 @@ class _RegistryReader:
             text = " ".join(map(itemgetter(1), cells))
             self._add_problem(row.line, "name", text, Issue.NO_NAME)
             return
-        if normalize_label(name) in list_example_names():
-            self._add_problem(row.line, "", name, Issue.EXAMPLE_ROW)
+        if issue := list_names_of_other_rows().get(normalize_label(name)):
+            self._add_problem(row.line, "", name, issue)
             return
         association_id = self._assign_id(row.line, name, facts)
         cells = [

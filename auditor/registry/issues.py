@@ -37,6 +37,7 @@ class Issue(StrEnum):
     EXTRA_CELLS = "extra_cells"
     SWALLOWED_LINES = "swallowed_lines"
     EXAMPLE_ROW = "example_row"
+    TOTAL_ROW = "total_row"
     TOO_MANY_CHARACTERS = "too_many_characters"
     LONG_TEXT = "long_text"
 

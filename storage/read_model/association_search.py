@@ -74,18 +74,22 @@ class AssociationSearchRepository(Repository):
         facets: Collection[str] = (),
         *,
         search_terms: Collection[str] = (),
+        ids: Collection[str] | None = None,
         sort: SummarySort = "urgency",
         cursor: str | None = None,
         limit: int = 50,
     ) -> ResultPage[AssociationSummary]:
         """Return a page of associations with all these facets.
 
-        Each search term, which must be normalized, has to be a prefix of one of their words.
+        Each search term, which must be normalized, has to be a prefix of one of their words. With
+        `ids`, only these associations are selected.
         """
         order = (SORT_COLUMNS[sort], ASSOCIATION_SUMMARY.c.association)
         query = select(ASSOCIATION_SUMMARY.c.summary, *order)
         with self._database.begin_read() as connection:
             query = query.where(*build_search_conditions(connection, facets, search_terms))
+            if ids is not None:
+                query = query.where(ASSOCIATION_SUMMARY.c.association.in_(ids))
             page = load_page(connection, query, order, cursor, limit)
         return page.convert_rows(lambda row: row.summary)
 

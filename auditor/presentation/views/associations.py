@@ -16,7 +16,6 @@ from auditor.conclusions.replies import select_completed_steps
 from auditor.conclusions.run_results import index_by_account
 from auditor.conclusions.summary import AssociationFilter, find_account_status, summarize_channel
 from auditor.config.schema import Config
-from auditor.core.formatting import build_whatsapp_url
 from auditor.core.reference.gap_catalogue import get_gap_kind
 from auditor.presentation.views.json_items import build_decision_items
 from auditor.rules.account_status import iter_status_outlooks
@@ -82,7 +81,6 @@ def load_grid_rows(
             "other_problem_count": len(summary.gaps) - (problem is not None),
             "is_checked": summary.is_checked and ChannelStatus.NOT_CHECKED not in statuses,
             "contact": contact,
-            "whatsapp_url": build_whatsapp_url(contact.phone) if contact else None,
         }
         rows.append(row)
     return rows

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from auditor.checking.clock import find_next_start_time
 from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.replies import MAX_PROMISE_PERIOD
-from auditor.conclusions.summary import get_region_key
+from auditor.conclusions.summary import AssociationFilter, get_region_key
 from auditor.core.form_limits import MAX_CODE_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
-from auditor.core.formatting import build_whatsapp_url
+from auditor.core.formatting import build_whatsapp_url, normalize_phone
 from auditor.core.i18n.catalogs import gettext_noop
 from auditor.presentation.report_links import select_associations
 from auditor.presentation.reports.html import sum_channel_points
@@ -40,8 +40,9 @@ from auditor.web.request_context import (
 )
 from auditor.web.routes.gaps import FilterParams, stream_download
 from auditor.web.routes.report_links import create_messages, require_public_url, stream_report_links
+from probes.links.identify import identify_link
 from storage.models.audit import EMPTY_CONTACT
-from storage.models.summaries import SummarySort
+from storage.models.summaries import AssociationSummary, ResultPage, SummarySort
 from storage.models.users import ChangeOrigin, FollowUpKind
 from storage.registry.registry_import import ImportChanges
 from storage.tables.communication import FollowUp
@@ -74,6 +75,25 @@ def check_association_now(
 def show_follow_ups(context: PageContext, association: str) -> RedirectResponse:
     """Redirect to the form, whose address a browser shows after an error."""
     return RedirectResponse(f"{context.build_association_url(association)}#follow-ups", 303)
+
+
+@router.get(
+    "/{language}/associations/{association:path}/whatsapp", dependencies=[access.OWN_REGION_ACCESS]
+)
+def open_chat(context: PageContext, association: str) -> RedirectResponse:
+    """Redirect to WhatsApp with the text that begins a conversation with the association."""
+    view = require_association_view(context, association)
+    url = _build_chat_url(context, view)
+    if url is None:
+        raise HTTPException(404)
+    return RedirectResponse(url, 303)
+
+
+def _build_chat_url(context: RequestContext, view: AssociationView) -> str | None:
+    phone = context.app.store.registry.get_contact(view.association.id).phone
+    # The text has no link to the report: only its hash is stored.
+    text = build_chat_text(view, context.app.config, view.association.language)
+    return build_whatsapp_url(phone, text)
 
 
 @router.get("/{language}/associations/{association:path}", dependencies=[access.LOGGED_IN_ACCESS])
@@ -117,17 +137,13 @@ def render_association(
     checks: RecheckService = request.app.state.association_checks
     page_context = context.with_path(context.build_association_url(association.id))
     detail = build_association_detail(store, view, config, context.now, include_private=can_manage)
-    chat_url = None
-    if contact.phone:  # the text has no link to the report: only its hash is stored
-        chat_text = build_chat_text(view, config, association.language)
-        chat_url = build_whatsapp_url(contact.phone, chat_text)
     return page_context.render_page(
         "association_detail.html",
         status=status,
         detail=detail,
         unchecked_names=list(map(context.translator.channel_name, detail["unchecked_channels"])),
         contact=contact,
-        whatsapp_url=chat_url,
+        whatsapp_url=_build_chat_url(context, view) if can_manage else None,
         next_check_at=find_next_start_time(store.runs.get_latest(), config.schedule, context.now),
         can_manage=can_manage,
         latest_check=checks.find_recent(association.id, context.now),
@@ -234,6 +250,8 @@ def list_associations(
         cursor=after,
         limit=GRID_PAGE_SIZE,
     )
+    if current.q and not after and not results.rows:
+        results = _find_by_number_or_address(context, current)
     channels = select_grid_channels(context.app.config.channels, current.channel)
     counts = list_filters.count_facets(context, current)
     chips = list_filters.build_grid_chips(context, current, counts, channels)
@@ -263,6 +281,29 @@ def list_associations(
             context, ("associations", "accounts", "gaps", "coverage"), asdict(current)
         ),
     )
+
+
+def _find_by_number_or_address(
+    context: RequestContext, association_filter: AssociationFilter
+) -> ResultPage[AssociationSummary]:
+    """Return the associations with this telephone number, or with the account of this address.
+
+    Those whose contact the user may not see are left out of the first.
+    """
+    store, text = context.app.store, association_filter.q
+    with_number = []
+    if number := normalize_phone(text):
+        with_number = store.registry.find_associations_by_phone(number[-9:])
+    identity = identify_link(text)
+    accounts = store.registry.find_accounts_by_key([(identity.channel, identity.key or "")])
+    with_address = {account.association for account in accounts if not account.withdrawn_at}
+    page = store.search.list_summaries(
+        association_filter.facets, ids={*with_number, *with_address}, limit=GRID_PAGE_SIZE
+    )
+    rows = [
+        row for row in page.rows if row.id in with_address or context.can_manage_association(row)
+    ]
+    return ResultPage(tuple(rows), None, len(rows))
 
 
 def _list_other_chips(

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor.core.formatting import build_whatsapp_url
 from auditor.core.reference.texts import load_glossary
 from auditor.core.rendering.svg import TrendPoint
 from auditor.presentation.reports.invitation import build_chat_text
@@ -69,7 +68,6 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
         dashboard=dashboard,
         build_trend_points=build_trend_points,
         next_check=load_next_check(request, context),
-        build_whatsapp_url=build_whatsapp_url,
         today=context.now.date(),
     )
 

@@ -111,6 +111,7 @@ def test_coordinator_can_call_write_and_note_from_the_head(app, client):
     links = head.xpath(".//a[@role='button']/@href")
     assert [links[0], *links[2:4]] == ["tel:+212612345678", "mailto:a@nour.example", "#follow-ups"]
     assert links[1].startswith("https://wa.me/212612345678?text=Hello%20Nour%2C")
+    assert client.get("/en/associations/nour/whatsapp").headers["location"] == links[1]
     assert "YouTube" in unquote(links[1])
     assert "http" not in unquote(links[1].partition("text=")[2])
     assert "النور" in read(head, ".")

@@ -51,7 +51,7 @@ async def test_dashboard_summarizes_the_latest_run_and_unknown_accounts(app):
     check_dashboard(
         app,
         night_of(0) + timedelta(hours=8),
-        "2 accounts checked last night. 1 couldn’t be checked.",
+        "2 accounts checked on 1 March 2026. 1 couldn’t be checked.",
         "The next check starts on 2 March 2026",
         "1 · the platform asks visitors to sign in",
         'href="/en/associations?channel=facebook&amp;state=unknown&amp;reason=login_wall"',
@@ -67,7 +67,7 @@ async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
     app.store.runs.finish(
         run, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
     )
-    unreliable = "Facebook could not be checked reliably last night."
+    unreliable = "Facebook could not be checked reliably in the latest check."
     check_dashboard(app, night_of(5), "The last check was interrupted", unreliable)
 
 
@@ -83,7 +83,7 @@ async def test_page_counts_who_needs_a_call_and_offers_to_log_it(app):
             "1 association needs you today.",
             "Message · 7 March 2026",
             'href="tel:+212612345678"',
-            'href="https://wa.me/212612345678"',
+            'href="/en/associations/nour/whatsapp"',
             'href="/en/associations?gap_kind=broken">1 association has a broken',
         )
         client.post("/en/associations/nour/follow-ups", data={"kind": "called", "text": "soon"})

@@ -42,7 +42,11 @@ def test_row_has_place_actions_and_a_cell_with_status_date_and_strip_per_channel
     row = find_row(get_page(client, "/fr/associations"), "nour")
     assert "Agadir · Souss-Massa" in read_text(row)
     addresses = row.xpath("td[@class='row-acts']/a/@href")
-    assert addresses == ["tel:+212612345678", "https://wa.me/212612345678", "/fr/report-links/nour"]
+    assert addresses == [
+        "tel:+212612345678",
+        "/fr/associations/nour/whatsapp",
+        "/fr/report-links/nour",
+    ]
     row = find_row(get_page(client, GRID), "nour")
     cells = {
         read_text(cell.find(".//span")): cell
@@ -79,11 +83,27 @@ def test_every_chip_leads_to_as_many_associations_as_it_says(client, query):
         ({"channel": "youtube", "state": "broken"}, "nour"),
         ({"channel": "linkedin", "state": "unknown"}, "nour"),
         ({"gap": "channel_dead"}, "nour"),
+        ({"q": "+212 612-345678"}, "nour"),
+        ({"q": "0612345679"}, ""),
+        ({"q": "facebook.com/Nour.Agadir"}, "nour"),
+        ({"q": "m.facebook.com/nour.agadir", "gap": "channel_dead"}, "nour"),
     ],
 )
 def test_search_and_filters_narrow_the_list(client, query, found):
     page = get_page(client, f"/fr/associations?{urlencode({**query, 'sort': 'name'})}")
     assert sorted(list_row_ids(page)) == found.split()
+
+
+def test_search_by_telephone_keeps_the_numbers_of_other_regions(sample_app):
+    query = urlencode({"q": "0612345678"})
+    for name, role, regions, found in (
+        ("Salma", Role.READER, (), []),
+        ("Idris", Role.COORDINATOR, ("oriental",), []),
+        ("Zineb", Role.COORDINATOR, ("souss-massa",), ["nour"]),
+    ):
+        user = {"name": name, "role": role, "regions": regions}
+        with logged_in_client(sample_app, NOW, **user) as client:
+            assert list_row_ids(get_page(client, f"{GRID}?{query}")) == found
 
 
 def test_list_is_sorted_by_urgency_and_paged(client, monkeypatch):

@@ -126,6 +126,14 @@ def test_example_row_of_the_template_is_not_imported(tmp_path, language):
     assert all(column.column for column in result.sheet_columns)
 
 
+@pytest.mark.parametrize("name", ["TOTAL", "Total général :", "الإجمالي", "المجموع"])
+def test_row_of_totals_is_not_imported(tmp_path, name):
+    rows = [["name", "facebook"], ["Amal", "https://www.facebook.com/amal"], [name, "83"]]
+    result = parse_registry_spreadsheet(write(tmp_path, rows))
+    assert [entry.association.name for entry in result.associations] == ["Amal"]
+    assert [(one.line, one.issue) for one in result.problems] == [(3, Issue.TOTAL_ROW)]
+
+
 def test_problems_are_grouped_with_dropped_lines_first(tmp_path):
     rows = [
         ["name", "email", "facebook", "phone"],
