@@ -161,13 +161,16 @@ def render_association(
 class FollowUpForm(BaseModel):
     """The submitted follow-up; `due` is the promised date as text.
 
-    `next` is the page to return to, by default that of the association.
+    `channel` and `code` name the gap that a promise is about, if it is known. `next` is the page to
+    return to, by default that of the association.
     """
 
     kind: FollowUpKind = FollowUpKind.CALLED
     next: str = ""
     text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
     due: str = Field(default="", max_length=MAX_CODE_CHARS)
+    channel: str = Field(default="", max_length=MAX_CODE_CHARS)
+    code: str = Field(default="", max_length=MAX_CODE_CHARS)
 
     @property
     def due_date(self) -> date | None:
@@ -189,6 +192,7 @@ def add_follow_up(
             request, context, view, status=422, follow_up_form=form, error=error
         )
     follow_ups, submission = context.app.store.follow_ups, (association, form)
+    has_gap = (form.channel, form.code) in {(gap.channel, gap.code) for gap in view.gaps}
     with context.confirmations.lock:  # both requests of a double click arrive together
         if url := context.find_repeated_url(submission):
             return RedirectResponse(url, 303)
@@ -200,6 +204,8 @@ def add_follow_up(
                 occurred_at=context.now,
                 text=form.text.strip(),
                 due_date=form.due_date,
+                channel=form.channel if has_gap else "",
+                code=form.code if has_gap else None,
             )
         )
         return context.confirm(
