@@ -1,6 +1,7 @@
-"""Follows one case from import to the closed gap: run, report link, reply, decision, next run."""
+"""A month of a coordinator and an association, by clicks, from the import to the meeting."""
 
 import contextlib
+from datetime import timedelta
 
 import pytest
 
@@ -13,9 +14,11 @@ from tests.support.web_server import create_session, serve_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-ASSOCIATION = "a001"
-GAP_TITLE = "Aucune chaîne YouTube connue"
-FIXED_TITLE = "Chaîne YouTube ajoutée"
+NAME = "Forum Bahr Tamsna du patrimoine"
+"""Its website has an expired certificate until 1 December, and it has no YouTube channel."""
+BROKEN_TITLE_IN_ARABIC = "موقعكم يعرض تحذيرًا أمنيًا"
+FIXED_TITLE = "L’avertissement de sécurité a disparu"
+FIXED_TITLE_IN_ARABIC = "اختفى التحذير الأمني"
 NEW_ACCOUNT_URL = "https://www.youtube.com/@GazetteTamesnaSud"
 
 
@@ -51,27 +54,47 @@ def volunteer(chromium):
         yield context.new_page()
 
 
-def test_accepted_reply_closes_the_gap_in_the_next_run(demo_session, coordinator, volunteer):
+def test_month_of_a_coordinator_from_the_import_to_the_meeting(
+    demo_session, coordinator, volunteer
+):
     import_spreadsheet(demo_session, coordinator)
     demo_session.run_audit(1)
     coordinator.goto("/fr/")
-    assert "242 comptes vérifiés cette nuit" in coordinator.locator("main").inner_text()
-    assert GAP_TITLE in list_gap_titles(coordinator)
-    coordinator.goto(f"/fr/report-links/{ASSOCIATION}")
-    coordinator.locator("form[action$='/create'] button").click()
+    assert "242 comptes vérifiés" in coordinator.locator("main").inner_text()
+    demo_session.run_audit(4)
+    note_promise(coordinator, "2026-11-30")
+    demo_session.run_audit(7)
+    coordinator.goto("/fr/")
+    promise = coordinator.locator("#promises + ul > li", has_text=NAME)
+    assert "pour le 30 novembre" in promise.inner_text()
+    assert promise.locator(".badge").count() == 0
+    open_report_links(coordinator, promise)
+    coordinator.get_by_role("button", name="Créer un lien").click()
     volunteer.goto(coordinator.locator("input[readonly]").first.input_value())
     send_reply(volunteer)
-    coordinator.goto("/fr/replies")
-    reply = coordinator.locator("article", has_text="GazetteTamesnaSud")
-    reply.locator("button[value=accepted]").click()
-    coordinator.locator("#message").wait_for()
-    demo_session.run_audit(2)
-    assert GAP_TITLE not in list_gap_titles(coordinator)
-    coordinator.goto("/fr/changes")
-    fixed_row = coordinator.locator("table", has_text="Réglé").locator("tr", has_text=FIXED_TITLE)
-    assert fixed_row.locator(f"a[href$='/associations/{ASSOCIATION}']").count() == 1
+    accept_reply(coordinator)
+    demo_session.now += timedelta(days=1)
+    coordinator.goto("/fr/")
+    assert promise.locator(".badge", has_text="en retard").count() == 1
+    open_report_links(coordinator, promise)
+    coordinator.get_by_role("button", name="Rédiger un rappel").click()
+    reminder = coordinator.locator("article textarea").input_value()
+    assert BROKEN_TITLE_IN_ARABIC in reminder
+    volunteer.goto(reminder.split()[-1])
+    demo_session.run_audit(9)
+    coordinator.goto("/fr/")
+    assert promise.count() == 0
+    coordinator.get_by_role("link", name="Toutes les nouveautés").click()
+    fixed = coordinator.locator("table", has_text="Réglé").locator("tr", has_text=NAME)
+    fixed.filter(has_text=FIXED_TITLE).wait_for()
     volunteer.reload()
-    assert "youtube.com" in volunteer.locator("main").text_content()
+    news = volunteer.locator("main h2").first.locator("+ ul > li")
+    assert news.all_inner_texts() == [FIXED_TITLE_IN_ARABIC]
+    assert volunteer.locator("article.gap", has_text="يوتيوب").count() == 0
+    demo_session.run_audit(30)
+    coordinator.get_by_role("link", name="Réunion").first.click()
+    counted = coordinator.locator(".pair section", has_text="Problèmes réglés")
+    assert counted.locator("tr", has_text="Avertissement de sécurité").inner_text()[-1] == "1"
 
 
 def import_spreadsheet(demo_session, coordinator):
@@ -84,10 +107,30 @@ def import_spreadsheet(demo_session, coordinator):
     assert "100 associations" in coordinator.locator("p.lead").inner_text()
 
 
-def list_gap_titles(coordinator):
-    """Return the headings of the association's page."""
-    coordinator.goto(f"/fr/associations/{ASSOCIATION}")
-    return " · ".join(coordinator.locator("article h3").all_text_contents())
+def note_promise(coordinator, day):
+    """Call one association after the other, until this one promises something for a day."""
+    coordinator.goto("/fr/")
+    coordinator.get_by_role("button", name="Commencer les appels").click()
+    while coordinator.locator("h1").inner_text() != NAME:
+        coordinator.get_by_role("button", name="Suivant").click()
+    coordinator.locator("input[name=due]").fill(day)
+    coordinator.get_by_role("button", name="C’est promis").click()
+    assert NAME in coordinator.locator("#message").inner_text()
+
+
+def open_report_links(coordinator, promise):
+    """Open the page of report links, from a promise on Today."""
+    promise.get_by_role("link", name=NAME).first.click()
+    coordinator.get_by_role("button", name="Son lien vers le rapport").click()
+
+
+def accept_reply(coordinator):
+    """Accept the reply of the association, from Today."""
+    coordinator.goto("/fr/")
+    coordinator.get_by_role("link", name=f"Décider {NAME}").click()
+    reply = coordinator.locator("article", has_text=NEW_ACCOUNT_URL.rpartition("/")[2])
+    reply.get_by_role("button", name="Accepter").click()
+    coordinator.locator("#message").wait_for()
 
 
 def send_reply(volunteer):
