@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from auditor.app import App
+from auditor.cli import registry_entries
 from auditor.cli.context import (
     OUTPUT_FORMAT_OPTION,
     AssociationOption,
@@ -79,6 +80,10 @@ MAX_SHOWN_CHANGES = 200
 """Changes that are listed before the command asks for confirmation."""
 
 registry_app = make_group("Import, validate and export the registry of associations.")
+registry_app.command("add")(registry_entries.add_association)
+registry_app.command("set")(registry_entries.change_association)
+registry_app.command("stop")(registry_entries.stop_following)
+registry_app.command("follow")(registry_entries.follow_again)
 registry_app.command("show-data")(show_stored_data)
 registry_app.command("erase")(erase_association)
 CompleteOption = Annotated[

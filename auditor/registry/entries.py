@@ -2,12 +2,21 @@
 
 from collections.abc import Collection
 
-from auditor.registry.columns import normalize_label
+from auditor.registry.columns import FACT_COLUMNS, TRAILING_COLUMNS, normalize_label
 from auditor.registry.existing_entries import make_association_id
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
-from storage.models.audit import Association
+from probes.links import channel_registry
+from storage.models.audit import LINKS_COLUMN, Association
 from storage.registry.associations import RegistryRepository
+
+EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
+ENTRY_COLUMNS = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
+"""The columns of an entry: an association's own data, and its links."""
+BLOCKING_ISSUES = frozenset(
+    {*(Issue.NO_NAME, Issue.BAD_EMAIL), *(Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT)}
+)
+"""Issues that must be corrected before an entry can be saved. Other issues are warnings."""
 
 
 def find_namesakes(registry: RegistryRepository, names: Collection[str]) -> list[Association]:

@@ -19,14 +19,15 @@ from auditor.core.errors import InputError, RunLockedError
 from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, gettext_noop
 from auditor.registry import exporter
 from auditor.registry.changes import RegistryChangeLine
-from auditor.registry.columns import (
-    FACT_COLUMNS,
-    MEDIA_OFFICER_CODES,
-    NAME_COLUMNS,
-    TRAILING_COLUMNS,
-    format_media_officer,
+from auditor.registry.columns import MEDIA_OFFICER_CODES, NAME_COLUMNS, format_media_officer
+from auditor.registry.entries import (
+    BLOCKING_ISSUES,
+    EDITABLE_COLUMNS,
+    ENTRY_COLUMNS,
+    find_namesakes,
+    find_shared_accounts,
+    make_unused_id,
 )
-from auditor.registry.entries import find_namesakes, find_shared_accounts, make_unused_id
 from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
@@ -34,19 +35,11 @@ from auditor.registry.workbook_reader import MAX_CELL_CHARS
 from auditor.runs import erasure
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
-from probes.links import channel_registry
 from storage.models.audit import LINKS_COLUMN, Association, AssociationEntry
 from storage.models.users import AuditLogEntry, ChangeOrigin
 from storage.registry.registry_import import ImportChanges
 
 router = APIRouter(route_class=access.AccessRoute)
-
-
-BLOCKING_ISSUES = frozenset(
-    {*(Issue.NO_NAME, Issue.BAD_EMAIL), *(Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT)}
-)
-"""Issues that must be corrected before an entry can be saved. Other issues are warnings."""
-EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
 
 
 Cells = dict[str, str]
@@ -171,8 +164,7 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
 
 
 def _read_cells(form: FormData) -> Cells:
-    columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
-    cells = {name: str(form[name]).replace("\r\n", "\n") for name in columns if name in form}
+    cells = {name: str(form[name]).replace("\r\n", "\n") for name in ENTRY_COLUMNS if name in form}
     return {**cells, "none_by_choice": ", ".join(map(str, form.getlist("none_by_choice")))}
 
 
