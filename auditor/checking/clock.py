@@ -25,8 +25,6 @@ logger = EventLogger(__name__)
 CLOCK_TOLERANCE = timedelta(hours=1)
 """How far the clock may be off before a run is refused, and a run counts as dated in the future."""
 
-MIN_CLOCK_HOSTS = 2
-"""Hosts that must give a date before a run is refused: one server's clock may be wrong."""
 
 RESTORE_AFTER_CLOCK = "a check of this machine's clock, then `auditor restore` with an older backup"
 """What resolves a run that is dated in the future."""
@@ -61,7 +59,8 @@ def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
     """Raise ClockError if several hosts agree that the clock is wrong."""
     exchanges = chain.from_iterable(result.exchanges for result in results)
     pages = [exchange.outcome for exchange in exchanges if isinstance(exchange.outcome, Page)]
-    skew = measure_skew(pages, MIN_CLOCK_HOSTS)
+    # hosts that must give a date before a run is refused: one server's clock may be wrong
+    skew = measure_skew(pages, 2)
     if skew is not None and is_clock_wrong(skew):
         skew_text = describe_skew(skew)
         logger.error(

@@ -208,10 +208,6 @@ def _rebuild_page(evidence: Evidence, body: bytes, digest: str = "") -> Page:
     )
 
 
-MAX_READ_BYTES = 64 * 1024
-"""Bytes of a body that are read for title and excerpt, so that a page is fast."""
-
-
 @dataclass(frozen=True, slots=True)
 class EvidenceView:
     """One exchange as people see it, with title, excerpt and text of the stored body.
@@ -282,7 +278,8 @@ def _load_page_start(evidence: Evidence, read_body: Callable[[str], bytes]) -> P
         body = read_body(evidence.digest)
     except StoreError:
         return EvidenceView(evidence, "missing")
-    return _rebuild_page(evidence, body[:MAX_READ_BYTES])
+    # bytes of a body that are read for title and excerpt, so that a page is fast
+    return _rebuild_page(evidence, body[: 64 * 1024])
 
 
 def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -> bool:

@@ -31,7 +31,7 @@ CellsArgument = Annotated[
 ]
 
 
-@examples("auditor registry add name='Club Tifawt' facebook=https://www.facebook.com/tifawt")
+@examples("auditor registry add name='Club Tifawt' facebook=https://fb.com/tifawt")
 def add_association(
     context: typer.Context,
     cells: CellsArgument,
@@ -126,14 +126,14 @@ def _get_origin(author: str | None) -> ChangeOrigin:
 
 
 def _save_cells(app: App, association: str, cells: Mapping[str, str], author: str | None) -> None:
-    """Save the values of an association and print their problems. Raises Exit if one is wrong."""
+    """Save values of an association and print their problems. Raises InputError for a wrong one."""
     result = parse_registry_entry({"id": association, **cells}, app.config.network.language)
     shared = find_shared_accounts(app.store.registry, result)
-    problems = [*result.problems, *shared, *find_erased_in_import(app, result)]
-    for problem in problems:
+    for problem in (*result.problems, *shared, *find_erased_in_import(app, result)):
+        if problem.issue in BLOCKING_ISSUES:
+            reason = Translator("en").term("problem", problem.issue)
+            raise InputError(f"{problem.column}={problem.value}", reason, "another value")
         print_message(problem.describe(Translator("en")))
-    if any(problem.issue in BLOCKING_ISSUES for problem in problems):
-        raise typer.Exit(InputError.exit_code)
     app.store.registry.save_registry(
         result.associations,
         result.accounts,

@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 logger = EventLogger(__name__)
 
-REFRESH_INTERVAL_SECONDS = 60
-"""Seconds between two updates of stale summaries."""
-
 
 @examples("auditor serve", "auditor serve --no-schedule")
 def serve(
@@ -165,7 +162,8 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
                 "summary_refresh_failed", "cannot update the summaries: {reason}", reason=str(error)
             )
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
+            # seconds between two updates of stale summaries
+            await asyncio.wait_for(stop.wait(), 60)
             return
 
 

@@ -228,10 +228,6 @@ async def _sleep_until_stopped(stop_event: asyncio.Event, seconds: float) -> Non
         await asyncio.wait_for(stop_event.wait(), seconds)
 
 
-CLOSE_CHECK_SECONDS = 1.0
-"""Seconds between two queries whether the coordinator has closed the run."""
-
-
 @dataclass(slots=True)
 class WorkerSession:
     """The resources that the jobs of one run share on a worker: fetcher and parsers.
@@ -280,7 +276,8 @@ class WorkerSession:
     async def _stop_when_run_closes(self) -> None:
         """Set `stop_event` as soon as the coordinator has closed the run."""
         while not self.stop_event.is_set():
-            await asyncio.sleep(CLOSE_CHECK_SECONDS)
+            # seconds between two queries whether the coordinator has closed the run
+            await asyncio.sleep(1.0)
             with suppress(StoreError):  # a restart of the database: the jobs report it
                 cluster_run = await asyncio.to_thread(
                     self.app.store.cluster_runs.get, self.audit_run.id

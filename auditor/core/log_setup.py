@@ -26,8 +26,6 @@ malformed form as a warning.
 """
 MAX_LOGGED_CHARS = 4_000
 """Characters of a message, a text field or an error that are logged. They may quote a page."""
-MAX_TRACE_CHARS = 20_000
-"""Characters of a traceback that are logged, from its end."""
 JOURNALD_PRIORITIES = (
     (logging.ERROR, 3),
     (logging.WARNING, 4),
@@ -91,7 +89,8 @@ def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
     lines = map(_shorten, traceback.format_exception(exception))
     return {
         "error": _shorten(to_single_line(f"{type(exception).__name__}: {exception}")),
-        "trace": "".join(lines)[-MAX_TRACE_CHARS:],
+        # characters of a traceback that are logged, from its end
+        "trace": "".join(lines)[-20_000:],
     }
 
 

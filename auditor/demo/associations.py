@@ -24,9 +24,6 @@ SCENARIOS_WITHOUT_PROFILE = {
 }
 """Scenarios whose spreadsheet cell names no account."""
 
-DISTINCT_NAME_COUNT = 50
-"""Each name is used twice. Associations with this distance in the list are sisters."""
-
 
 PROFILE_URL_FORMATS = {
     "website": "https://{0.host}/",
@@ -116,7 +113,8 @@ class DemoAssociation:
     def sister_association(self) -> DemoAssociation:
         """Return the association with the same name and another cause."""
         associations = load_demo_associations()
-        return associations[(self.number - 1 + DISTINCT_NAME_COUNT) % len(associations)]
+        # each name is used twice. Associations with this distance in the list are sisters.
+        return associations[(self.number - 1 + 50) % len(associations)]
 
     def get_scenario_name(self, channel: str) -> str:
         """Return the scenario name on a channel, or an empty string."""

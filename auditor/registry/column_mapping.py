@@ -33,10 +33,6 @@ from probes.links import channel_registry
 from storage.files.durable_files import replace_atomically
 from storage.models.audit import LINKS_COLUMN
 
-MAX_EXAMPLES = 3
-"""Examples of values that are shown for a column."""
-MAX_SAMPLE_ROWS = 200
-"""Number of rows that are searched for examples, and for the script of names."""
 MAX_EXAMPLE_CHARS = 60
 """Characters of such an example."""
 ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")
@@ -72,7 +68,8 @@ def map_columns(
     `chosen` replaces what the headings say. Otherwise, of two columns with names, the one in Arabic
     letters is the Arabic name.
     """
-    sample_rows = rows[:MAX_SAMPLE_ROWS]
+    # number of rows that are searched for examples, and for the script of names
+    sample_rows = rows[:200]
     channels = channel_registry.list_channels()
     columns = []
     texts_by_column = zip_longest(headings, *sample_rows, fillvalue="")
@@ -83,7 +80,8 @@ def map_columns(
             words = " ".join(text.split())
             is_long = len(words) > MAX_EXAMPLE_CHARS
             examples[words] = f"{words[:MAX_EXAMPLE_CHARS]}…" if is_long else words
-            if len(examples) == MAX_EXAMPLES:
+            # examples of values that are shown for a column
+            if len(examples) == 3:
                 break
         columns.append(SheetColumn(index, heading, column, tuple(examples.values())))
     if chosen is None:

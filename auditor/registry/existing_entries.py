@@ -61,13 +61,12 @@ QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")
 ARABIC_AS_LATIN_PATTERN = re.compile("[\xd8\xd9][^A-Za-z ]")
 """An Arabic letter in UTF-8 that was decoded as two Latin-1 characters."""
 MIN_MOJIBAKE_LETTERS = 3
-MOJIBAKE_SAMPLE_CHARS = 200
-"""Characters at the start of a text that are examined."""
 
 
 def is_mojibake(text: str) -> bool:
     """Return True if the letters of a text were lost when a program saved it."""
-    sample = text[:MOJIBAKE_SAMPLE_CHARS]
+    # characters at the start of a text that are examined
+    sample = text[:200]
     latin_letters = ARABIC_AS_LATIN_PATTERN.findall(sample)
     has_question_marks = QUESTION_MARKS_PATTERN.fullmatch(sample) is not None
     return has_question_marks or len(latin_letters) >= MIN_MOJIBAKE_LETTERS
@@ -144,10 +143,6 @@ def get_only(candidates: Sequence[str], default: str) -> str:
     return candidates[0] if len(candidates) == 1 else default
 
 
-MAX_MADE_ID_CHARS = 60
-"""Characters of a name that an id is made of. Equal ids get numbers."""
-
-
 def make_association_id(name: str) -> str:
     """Return an id made from the name alone, so each import makes the same id.
 
@@ -156,7 +151,8 @@ def make_association_id(name: str) -> str:
     plain = normalize_label(name)
     latin = "-".join(re.findall(r"[a-z0-9]+", plain))
     if plain.isascii() and len(latin) > 2:
-        return latin[:MAX_MADE_ID_CHARS].rstrip("-")
+        # characters of a name that an id is made of. Equal ids get numbers.
+        return latin[:60].rstrip("-")
     return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"
 
 

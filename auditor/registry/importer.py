@@ -76,8 +76,6 @@ LONG_LINE_PATTERN = re.compile(
     rf"^(?=.{{{MAX_CELL_CHARS + 1}}})(?:(.{{0,{MAX_CELL_CHARS - 1}}})[ \t;,،|])?.*$", re.MULTILINE
 )
 """A line that is too long for one cell. Its group is what precedes the last separator that fits."""
-LINK_SPLIT_ROUNDS = 9
-"""How often a link is split further, so that an exported registry gives the same links."""
 
 
 @dataclass(slots=True)
@@ -436,7 +434,8 @@ def _split_cell(cell: str) -> tuple[list[str], bool]:
     if len(cell) > MAX_CELL_CHARS:
         cell, cut_count = LONG_LINE_PATTERN.subn(r"\1", cell)
         parts = cell.split("\n")
-    for _ in range(LINK_SPLIT_ROUNDS):
+    # how often a link is split further, so that an exported registry gives the same links
+    for _ in range(9):
         links = [link for part in parts for link in split_links(part) or [part]]
         if links == parts:
             break

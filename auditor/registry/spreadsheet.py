@@ -37,7 +37,6 @@ GUARD_PATTERN = re.compile(rf"^'(?={FORMULA_PATTERN.pattern})")
 """The apostrophe that prevents a cell from running as a formula."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
-DELIMITER_SAMPLE_LINES = 50
 MIN_VALID_UTF8_LETTERS = 3
 """If so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8."""
 
@@ -145,7 +144,7 @@ def _decode_text(data: bytes) -> tuple[str, str | None]:
 
 def _detect_delimiter(text: str) -> str:
     """Return the delimiter that occurs equally often in most of the first lines."""
-    sample = "".join(islice(io.StringIO(text, newline=""), DELIMITER_SAMPLE_LINES))
+    sample = "".join(islice(io.StringIO(text, newline=""), 50))
     lines = re.split(r"\r\n?|\n", re.sub(r'"[^"]*"', "", sample))
 
     def measure_regularity(delimiter: str) -> tuple[int, int]:

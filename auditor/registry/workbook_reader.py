@@ -148,8 +148,6 @@ ODS_MEMBER = b"content.xml"
 """Names in a ZIP file that only these files have. Names are not compressed."""
 MAX_SECONDS = 60
 """Seconds of processor time for a workbook, and half of the time that may pass."""
-MAX_READERS = 2
-"""Child processes at once."""
 ESCAPED_UNDERSCORE_PATTERN = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 """The escape of a text such as `_x0041_` that a person typed."""
 
@@ -157,7 +155,8 @@ RawRow = tuple[int, Sequence[str], list[tuple[int, str]]]
 """The line of a row from 1, its cells, and the columns from 0 and the web addresses of cells."""
 RawSheet = tuple[str, list[RawRow]]
 
-_reader_slots = BoundedSemaphore(MAX_READERS)
+# child processes at once
+_reader_slots = BoundedSemaphore(2)
 
 
 def is_workbook(data: bytes) -> bool:

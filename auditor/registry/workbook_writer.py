@@ -17,8 +17,6 @@ from auditor.registry.workbook_reader import MAX_CELL_CHARS
 
 MAX_LINES = 1_048_576
 """Lines of a sheet, as in Excel."""
-WIDTH_SAMPLE_ROWS = 200
-"""Rows that the column widths are computed from. A workbook stores widths before rows."""
 MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
 MAX_TITLE_CHARS = 31
 """Characters of the title of a sheet, as in Excel."""
@@ -76,7 +74,8 @@ def _write_worksheet(
     formats: Mapping[str, Any],
 ) -> None:
     worksheet.freeze_panes(1, 0)
-    sample_rows = list(islice(rows, WIDTH_SAMPLE_ROWS))
+    # rows that the column widths are computed from. A workbook stores widths before rows.
+    sample_rows = list(islice(rows, 200))
     if not sample_rows:
         return
     headings = sample_rows[0]

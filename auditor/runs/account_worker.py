@@ -315,9 +315,6 @@ def get_probe_version(row: AccountRow) -> int:
     return channel.VERSION if channel else 0
 
 
-MAX_DOMAINS_PER_RUN = 2_000
-"""The most domains that a run asks for. The next run begins with the rest."""
-
 STOP_REASONS = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.ROBOTS, Reason.NETWORK})
 """After a response with one of these, a run asks the registry for no more domains."""
 
@@ -380,7 +377,8 @@ def list_due_domains(app: App, run: AuditRun) -> dict[str, dict[int, DomainCheck
             due_days[domain] = min(day, due_days.get(domain, day))
         if check is not None and check.run_id == run.id and check.reason in STOP_REASONS:
             refusing_services.add(service)
-    domains = sorted(due_days, key=due_days.__getitem__)[:MAX_DOMAINS_PER_RUN]
+    # the most domains that a run asks for. The next run begins with the rest.
+    domains = sorted(due_days, key=due_days.__getitem__)[:2_000]
     return {
         domain: checks_by_domain[domain]
         for domain in domains

@@ -36,9 +36,6 @@ from probes.runner.api_batcher import ApiBudget
 from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from storage.runs.plan import PlanBatch, PlanEntry, PlanPosition
 
-HOST_PAGE_SIZE = 100
-"""Entries of a large host that are read at a time."""
-
 MAX_TASKS_PER_HOST = 3
 """Tasks that may check accounts of one website host.
 
@@ -204,7 +201,8 @@ class HostQueue:
         async with self._lock:
             count = min(count, self._remaining_limit)
             while len(self._waiting) < count and not self._is_fully_read:
-                await self._read_page(max(HOST_PAGE_SIZE, count))
+                # entries of a large host that are read at a time
+                await self._read_page(max(100, count))
             entries = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
             self._remaining_limit -= len(entries)
         if entries:

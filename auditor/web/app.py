@@ -193,8 +193,6 @@ def create_app(
 
 MAX_HEAD_BYTES = 16 * 1024
 """Request line and headers."""
-SHUTDOWN_TIMEOUT_SECONDS = 5
-"""Seconds that a request may still take when the service stops."""
 
 
 class WebServer(uvicorn.Server):
@@ -218,5 +216,6 @@ def build_server_config(web: FastAPI, config: Config) -> uvicorn.Config:
         server_header=False,
         limit_concurrency=config.web.max_connections,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
+        # seconds that a request may still take when the service stops
+        timeout_graceful_shutdown=5,
     )

@@ -47,8 +47,6 @@ from storage.database.sqlite_file import DatabaseContents
 from storage.errors import MissingDatabaseError, OutdatedDatabaseError, StoreError, build_file_error
 from storage.sanitize import sanitize
 
-MAX_ANALYSED_ROWS = 1000
-"""Rows of each index that SQLite reads for its statistics."""
 BATCH_SIZE = 1000
 QUERY_BATCH_SIZE = 500
 """How many values one query names. SQLite takes 32,766, older releases 999."""
@@ -320,7 +318,8 @@ class Database:
         """Update the statistics by which the database plans its queries, from a sample of rows."""
         with self.begin_write() as connection:
             if self.database_file:
-                connection.exec_driver_sql(f"PRAGMA analysis_limit = {MAX_ANALYSED_ROWS}")
+                # rows of each index that SQLite reads for its statistics
+                connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
             connection.exec_driver_sql("ANALYZE")
 
     def get_database_size(self) -> int:

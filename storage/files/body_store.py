@@ -143,9 +143,6 @@ STAGING_FOLDER = ".staging"
 MAX_PENDING_BYTES = 4_000_000
 """Bytes of bodies that may be pending. With more, the caller waits until they are committed."""
 
-MAX_SINGLE_SYNCS = 4
-"""Up to so many files are synced one by one. For more the whole file system is synced."""
-
 
 class BodyWriter:
     """Writes bodies to a store in batches. Use it as a context manager.
@@ -280,7 +277,8 @@ def _publish_files(paths_by_staged_file: Mapping[Path, Path]) -> None:
 def _fsync_paths(paths: Collection[Path]) -> None:
     """Wait until files and folders of one file system are durable. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if len(paths) <= MAX_SINGLE_SYNCS or not hasattr(libc, "syncfs"):
+    # up to so many files are synced one by one. For more the whole file system is synced.
+    if len(paths) <= 4 or not hasattr(libc, "syncfs"):
         for path in paths:
             fsync_path(path)
         return

@@ -27,8 +27,6 @@ RESPONSE_SECONDS_FACT = "seconds"
 MAX_RESPONSE_SECONDS = 86_400
 """A larger number is not the duration of a response, and is compared like any other fact."""
 
-FINGERPRINT_BYTES = 12
-"""Bytes of a fingerprint, which distinguishes the results of one account."""
 
 _FINDING_ADAPTER = TypeAdapter(Finding)
 _SEPARATE_FIELDS = {
@@ -57,7 +55,8 @@ def sanitize_and_fingerprint(observation: Observation) -> tuple[Observation, str
     """Return a sanitized observation and its fingerprint. Equal results have equal fingerprints."""
     cleaned = sanitize(observation)
     comparison_key = _build_comparison_key(cleaned)
-    return cleaned, blake2b(comparison_key, digest_size=FINGERPRINT_BYTES).hexdigest()
+    # bytes of a fingerprint, which distinguishes the results of one account
+    return cleaned, blake2b(comparison_key, digest_size=12).hexdigest()
 
 
 def get_response_seconds(finding: Finding) -> int | None:

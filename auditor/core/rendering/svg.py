@@ -86,10 +86,6 @@ def _format_line_path(points: Sequence[str]) -> str:
     return "L".join([f"M{points[0]}h0", *points[1:]])
 
 
-STRIP_CELL_WIDTH = 4
-"""The width of a check in a strip. The style sheet leaves a quarter of it empty."""
-
-
 @lru_cache(maxsize=1024)
 def draw_strip(states: Sequence[str]) -> Markup:
     """Return a strip of checks, the oldest first: a path for each series of the same state.
@@ -99,7 +95,8 @@ def draw_strip(states: Sequence[str]) -> Markup:
     """
     paths, start = Markup(), 0
     for state, series in groupby(states):
-        width = STRIP_CELL_WIDTH * len(list(series))
+        # the width of a check in a strip. The style sheet leaves a quarter of it empty.
+        width = 4 * len(list(series))
         if state:
             paths += Markup('<path class="{}" d="M{} 5h{}"/>').format(state, start, width)
         start += width
@@ -126,14 +123,15 @@ REGION_TILES: Mapping[str, tuple[float, float]] = {
 }
 """The corner of each region's tile on a map of 350 by 300. Neighbours on the ground are near."""
 
-QR_QUIET_ZONE_MODULES = 4
-"""Width of the white border in modules. Many phones cannot read a code without it."""
-
 
 def render_qr_code(address: str) -> Markup:
     """Return a QR code as black SVG without a background. It takes the size of its container."""
     code = segno.make(address, error="m", micro=False)
     svg = code.svg_inline(
-        border=QR_QUIET_ZONE_MODULES, omitsize=True, svgclass=None, lineclass=None
+        # width of the white border in modules. Many phones cannot read a code without it.
+        border=4,
+        omitsize=True,
+        svgclass=None,
+        lineclass=None,
     )
     return Markup(svg)  # noqa: S704  # the SVG has segno's paths only, not the text of the address

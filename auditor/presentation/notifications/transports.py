@@ -234,16 +234,9 @@ def send_message(
     return send_by_mail(message, smtp, sender, recipient.address, sender_name)
 
 
-PING_TIMEOUT_SECONDS = 10.0
-MAX_PING_ATTEMPTS = 2
-"""Attempts to reach the monitor."""
 PING_ERRORS = (httpx.HTTPError, httpx.InvalidURL, ValueError)
 MAX_LOG_BYTES = 10_000
 """How many bytes of the log are sent with a failure."""
-MAX_PUSH_MESSAGE_CHARS = 200
-"""How long the message of a push monitor may be."""
-MAX_LOG_LINES = 100
-"""Lines of the log that are sent to the monitor."""
 
 
 class HealthcheckPing:
@@ -282,7 +275,8 @@ class HealthcheckPing:
             return
         url, query = self._monitor.ping_url.get_secret_value(), f"rid={self._run_id}"
         if self._monitor.kind == "push":
-            last_line = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
+            # how long the message of a push monitor may be
+            last_line = message.rpartition("\n")[2][-200:]
             status = "up" if outcome == "success" else "down"
             path_suffix, query = "", f"status={status}&msg={quote(last_line)}"
         try:
@@ -307,13 +301,14 @@ class HealthcheckPing:
             )
 
     @retry(
-        stop=stop_after_attempt(MAX_PING_ATTEMPTS),
+        # attempts to reach the monitor
+        stop=stop_after_attempt(2),
         retry=retry_if_exception_type(PING_ERRORS),
         reraise=True,
     )
     def _send_request(self, url: str, message: str) -> None:
         proxy = self._monitor.proxy or None
-        with httpx.Client(timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=proxy) as client:
+        with httpx.Client(timeout=10.0, trust_env=False, proxy=proxy) as client:
             if self._monitor.kind == "push":
                 response = client.get(url)
             else:
@@ -326,7 +321,8 @@ class RecentWarningsHandler(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
+        # lines of the log that are sent to the monitor
+        self.lines: deque[str] = deque(maxlen=100)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Store the record as one line."""

@@ -38,12 +38,8 @@ MAX_TEXT_CHARACTERS = 599
 """Characters of a text. A phone shows a longer one with "read more"."""
 MAX_NAME_CHARACTERS = 70
 """Maximum length of a name in a text."""
-MAX_PROMISE_CHARACTERS = 160
-"""Maximum length of the words of a promise in a reminder."""
 REMINDER_PERIOD = timedelta(days=60)
 """An older promise is not reminded of."""
-MIN_SUBJECT_NAME_CHARACTERS = 12
-"""A subject names the association if so much of its name fits."""
 OMITTED_IN_CHATS, OMITTED_IN_MAILS = ("more", "why", "step"), ("more", "fixed")
 """Parts that a text leaves out, one after the other, until it is short enough."""
 LINK_PLACE = "{url}"
@@ -118,7 +114,8 @@ def build_reminder_text(
         association=_truncate_at_word(view.association.display_name(language), MAX_NAME_CHARACTERS),
         network=_truncate_at_word(config.network.display_name(language), MAX_NAME_CHARACTERS),
         due=promise.due_date,
-        problem=_truncate_at_word(subject, MAX_PROMISE_CHARACTERS).rstrip("."),
+        # maximum length of the words of a promise in a reminder
+        problem=_truncate_at_word(subject, 160).rstrip("."),
         url=url,
     )
 
@@ -225,7 +222,8 @@ def _build_subject(
     if excess > 0:
         association = _get_name(view, translator)
         kept = len(association) - excess
-        is_named = kept >= MIN_SUBJECT_NAME_CHARACTERS
+        # A subject names the association if so much of its name fits
+        is_named = kept >= 12
         facts["association"] = _truncate_at_word(association, kept) if is_named else ""
         subject = translator.message(f"mail.subject.{name}", **facts)
     return shorten_subject(subject)

@@ -264,8 +264,6 @@ ADVICE_BY_GAP = (
 )
 """Codes of advice, each with the code and channel of the gap that it is for."""
 GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
-MAX_ADVICE = 3
-"""Pieces of advice in a report."""
 SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
 """Severities of website gaps that contradict the statement that the website works."""
 
@@ -361,4 +359,5 @@ def choose_advice(view: AssociationView) -> list[str]:
     """Return at most three codes of advice. Advice for open gaps comes first."""
     open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
     specific_advice = [advice for advice, gap in ADVICE_BY_GAP if gap in open_gaps]
-    return [*specific_advice, *GENERAL_ADVICE][:MAX_ADVICE]
+    # pieces of advice in a report
+    return [*specific_advice, *GENERAL_ADVICE][:3]

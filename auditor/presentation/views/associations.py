@@ -123,8 +123,6 @@ def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list
     ]
 
 
-STRIP_RUNS = 14
-"""How many runs a strip shows."""
 STATES_BY_WEIGHT = ("present", "unknown", "absent", "")
 """If an association has several accounts on a channel, the first of these states is shown."""
 
@@ -136,7 +134,10 @@ It is "present", "absent", "unknown", or "" if nothing was checked.
 
 
 def load_check_history(
-    store: Store, associations: Collection[str], run_count: int = STRIP_RUNS
+    # how many runs a strip shows
+    store: Store,
+    associations: Collection[str],
+    run_count: int = 14,
 ) -> tuple[Strips, dict[tuple[str, str], int]]:
     """Return the strips of several associations in the newest evaluated runs, with two queries.
 

@@ -36,8 +36,6 @@ from storage.tables.mappers import RegionFilter
 
 MAX_CALLS = 50
 """How many associations to call are listed. A meeting cannot discuss more."""
-SHOWN_REASONS = 3
-"""Reasons that are shown for a call."""
 SHOWN_PROMISES = 2
 """Promises that are shown for a call."""
 EXTRA_CANDIDATES = 100
@@ -97,7 +95,8 @@ class CallCandidate:
         """Return the first gaps. A missing account is a reason only if there is no other."""
         gaps = self.summary.gaps
         reasons = tuple(gap for gap in gaps if get_gap_kind(gap) is not GapKind.NO_ACCOUNT)
-        return (reasons or gaps)[:SHOWN_REASONS]
+        # reasons that are shown for a call
+        return (reasons or gaps)[:3]
 
     @property
     def broken_gaps(self) -> list[OpenGap]:

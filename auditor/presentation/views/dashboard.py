@@ -163,24 +163,12 @@ def find_change_period(store: Store, since: date) -> tuple[date, datetime, date 
 
 SHOWN_CALLS = 5
 """How many associations to call the page lists."""
-SHOWN_WATCHED = 5
-"""How many associations to watch the page lists."""
 SHOWN_REPLIES = 3
 """How many replies, and how many found accounts, the page lists."""
 SHOWN_PROMISES = 8
 """How many promises the page lists, those that are due first."""
 STRIP_LENGTH = 14
 """How many days with a check the strip shows."""
-TREND_RUNS = 60
-"""How many runs a trend covers at most."""
-SHOWN_CHANGES = 10
-"""How many changes of the week the page lists."""
-READ_CHANGES = 50
-"""How many of the most severe changes of each kind are read to find the newest ones."""
-SHOWN_GROUPS = 12
-"""How many regions outside the map, or how many tags, the page lists."""
-NAMES_PER_REGION = 2
-"""Associations that are named of a region."""
 READ_ASSOCIATIONS = 100
 """How many of the most urgent associations are read to name some of each region."""
 WEEK_DAYS = 7
@@ -211,7 +199,8 @@ def build_dashboard(
     channel.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
-    counts, newest_runs = store.counts.get_facet_counts(), store.runs.list_newest(TREND_RUNS)
+    # how many runs a trend covers at most
+    counts, newest_runs = store.counts.get_facet_counts(), store.runs.list_newest(60)
     proposals, _ = load_unsettled_proposals(store, config, limit=SHOWN_REPLIES, regions=regions)
     proposal_count = counts.get(PROPOSALS_FACET, 0) if regions is None else 0
     if own_regions is not None:
@@ -294,7 +283,8 @@ def _load_watched(store: Store, own_regions: Collection[str] | None) -> list[Cal
         for row in rows
         if own_regions is None or (row.region and get_region_key(row.region) in own_regions)
     ]
-    return load_candidates(store, own[:SHOWN_WATCHED])
+    # how many associations to watch the page lists
+    return load_candidates(store, own[:5])
 
 
 def build_week(store: Store, now: datetime) -> dict[str, Any]:
@@ -350,13 +340,15 @@ def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, 
     changes: list[tuple[datetime, ListedGap, bool]] = []
     for change_kind in get_args(GapChangeKind):
         is_fix = change_kind == "closed"
-        page = store.gap_search.list_gap_changes(since, change_kind, limit=READ_CHANGES)
+        # how many of the most severe changes of each kind are read to find the newest ones
+        page = store.gap_search.list_gap_changes(since, change_kind, limit=50)
         changes += (
             (getattr(row.gap, f"{change_kind}_at"), row, is_fix)
             for row in page.rows
             if is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
         )
-    return sorted(changes, key=itemgetter(0), reverse=True)[:SHOWN_CHANGES]
+    # how many changes of the week the page lists
+    return sorted(changes, key=itemgetter(0), reverse=True)[:10]
 
 
 def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[str, Any]:
@@ -384,7 +376,8 @@ def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[st
     return {
         "tiles": tiles,
         "needy_regions": sorted(needy, key=attrgetter("broken_count"), reverse=True),
-        "other_groups": others[:SHOWN_GROUPS],
+        # how many regions outside the map, or how many tags, the page lists
+        "other_groups": others[:12],
         "has_tags": not regions,
         "without_region": without_region,
     }
@@ -399,7 +392,8 @@ def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -
                 urgent[get_region_key(summary.region)].append(summary)
     sizes = {name: size for name, size in network_counts.items() if name.startswith(prefix)}
     return [
-        replace(group, most_urgent=tuple(urgent[group.name][:NAMES_PER_REGION]))
+        # associations that are named of a region
+        replace(group, most_urgent=tuple(urgent[group.name][:2]))
         for group in load_group_needs(store, sizes)
     ]
 

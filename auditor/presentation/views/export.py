@@ -388,8 +388,6 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
 
 
 DOMAIN_GAP = "website_domain_expiring"
-MAX_LINE_BYTES = 75
-"""Bytes of a line of a calendar (RFC 5545)."""
 
 # A calendar must have a component (RFC 5545 §3.6), also if no domain expires.
 TIME_ZONE_LINES = (
@@ -472,7 +470,8 @@ def _fold(line: str) -> bytes:
     lines, current = [], b""
     for character in line:
         encoded = character.encode()
-        if len(current) + len(encoded) > MAX_LINE_BYTES:
+        # bytes of a line of a calendar (RFC 5545)
+        if len(current) + len(encoded) > 75:
             lines.append(current)
             current = b" "
         current += encoded

@@ -85,8 +85,6 @@ def _check_channel(
         yield "warn" if is_unusual else "ok", text
 
 
-CANARY_TIMEOUT_SECONDS = 10.0
-"""Seconds until the doctor stops waiting for a canary, with all redirects."""
 PAGE_TIMEOUT_SECONDS = 8.0
 """Seconds of one request."""
 DNS_TIMEOUT_SECONDS = 1.0
@@ -160,7 +158,8 @@ def get_canary_urls(config: Config) -> dict[str, str]:
 
 async def _fetch_canary(fetcher: Fetcher, url: str) -> Page | FetchError:
     try:
-        async with asyncio.timeout(CANARY_TIMEOUT_SECONDS):
+        # seconds until the doctor stops waiting for a canary, with all redirects
+        async with asyncio.timeout(10.0):
             return await fetcher.get(PageRequest(url, is_registered_link=True))
     except FetchError as error:
         return error

@@ -103,18 +103,9 @@ def show_call(context: PageContext, after: Annotated[str, Query()] = "") -> HTML
         here_url=build_url(calls_url, {"after": after}),
         next_url=build_url(calls_url, {"after": ids[index]}) if call else "",
         today=today,
-        promise_day=today + USUAL_PROMISE_PERIOD,
+        # the day of a promise that the page of a call proposes
+        promise_day=today + timedelta(days=7),
     )
-
-
-USUAL_PROMISE_PERIOD = timedelta(days=7)
-"""The day of a promise that the page of a call proposes."""
-
-
-MAX_SHOWN_GROUPS = 30
-"""The page shows the groups with the largest changes."""
-MAX_COMPARED_RUNS = 400
-"""How many runs a comparison may reach back: about a year of daily runs."""
 
 
 @router.get("/{language}/groups", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
@@ -127,11 +118,13 @@ def show_groups(
     kind: Literal["region", "tag"] = "tag" if group_by == "tag" else "region"
     store = context.load_fresh_store()
     sizes = store.counts.get_group_sizes(kind, min_size=MIN_GROUP_SIZE)
-    runs = store.runs.list_evaluated(MAX_COMPARED_RUNS)
+    # how many runs a comparison may reach back: about a year of daily runs
+    runs = store.runs.list_evaluated(400)
     day = parse_day(since)  # the newest run of this day or before, or the last but one
     earlier_runs = [run for run in runs[:-1] if day is None or run.day <= day]
     compared_run = earlier_runs[-1] if earlier_runs else None
-    groups = load_groups(store, context.app.config, sizes, compared_run)[:MAX_SHOWN_GROUPS]
+    # the page shows the groups with the largest changes
+    groups = load_groups(store, context.app.config, sizes, compared_run)[:30]
     return context.render_page(
         "groups.html",
         group_by=kind,

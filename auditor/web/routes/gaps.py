@@ -215,15 +215,13 @@ def stream_download(
     )
 
 
-MAX_DOMAINS = 10_000
-"""Domains in a calendar."""
-
-
 @router.get("/{language}/domains.ics", dependencies=[access.COORDINATOR_ACCESS])
 def download_domain_calendar(context: PageContext) -> Response:
     """Return a calendar of the domains to renew, of the associations that the user manages."""
     found = context.load_fresh_store().gap_search.list_visible_gaps(
-        code=DOMAIN_GAP, limit=MAX_DOMAINS
+        # domains in a calendar
+        code=DOMAIN_GAP,
+        limit=10_000,
     )
     domain_gaps = [
         (row.association.display_name(context.language), row.gap)

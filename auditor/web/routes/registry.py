@@ -47,8 +47,6 @@ MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
 """Bytes of an uploaded spreadsheet."""
 MAX_SHOWN_CHANGES = 500
 """The preview lists at most so many associations of a kind, and changes."""
-MAX_SHOWN_ISSUES = 100
-"""The preview lists at most so many problems of a kind."""
 MAX_REFRESHED_SUMMARIES = 1000
 """Summaries that an import updates at once. If it changes more, the service does so afterwards."""
 BUSY_SECONDS = "60"
@@ -333,7 +331,8 @@ def _render_import(
         describe_missing_columns=describe_missing_columns,
         has_changed=has_changed,
         max_shown_changes=MAX_SHOWN_CHANGES,
-        max_shown_issues=MAX_SHOWN_ISSUES,
+        # the preview lists at most so many problems of a kind
+        max_shown_issues=100,
     )
 
 

@@ -344,7 +344,6 @@ def _render_erasure_form(
 
 
 CHANGES_PAGE_SIZE = 50
-ACTIONS_PAGE_SIZE = 20
 SHOWN_LINES = 2
 """An action with more changes only shows how many there are."""
 
@@ -365,7 +364,7 @@ def show_registry_history(
     while entries := log.list_audit_log(
         before_id=next_before, limit=SHOWN_LINES + 1, regions=context.regions
     ):
-        if len(actions) == ACTIONS_PAGE_SIZE:
+        if len(actions) == 20:
             break
         action = _build_action(context, entries)
         actions.append(action)

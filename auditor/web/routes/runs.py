@@ -40,10 +40,6 @@ from storage.models.summaries import ALL_FACET
 router = APIRouter(route_class=access.AccessRoute)
 
 RUNS_PAGE_SIZE = 20
-EVIDENCE_RUNS = 30
-"""How many runs the evidence page lists at most."""
-REFRESH_SECONDS = 3
-"""Seconds after which the page of a check loads itself again. It needs no JavaScript."""
 
 
 @router.get("/{language}/runs", dependencies=[access.LOGGED_IN_ACCESS])
@@ -127,7 +123,8 @@ def show_evidence(
     item = next((item for item in items if item["account"].account_id == account_id), None)
     if item is None:
         raise HTTPException(404)
-    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS)}
+    # how many runs the evidence page lists at most
+    runs = {run.id: run for run in store.runs.list_newest(30)}
     checks = [
         (runs[observation.run_id], observation)
         for observation in store.observations.list_findings_of_association(association, runs)
@@ -261,7 +258,8 @@ def show_check(
         next_check=load_next_check(request, context),
     )
     if is_running:
-        response.headers["refresh"] = f"{REFRESH_SECONDS}; url={context.links.page_url('check')}"
+        # seconds after which the page of a check loads itself again. It needs no JavaScript.
+        response.headers["refresh"] = f"3; url={context.links.page_url('check')}"
     return response
 
 

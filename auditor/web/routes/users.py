@@ -195,10 +195,6 @@ async def change_password(
     )
 
 
-INVITE_COOKIE_SECONDS = 3600
-"""How long the browser keeps the token of a one-time link after opening it."""
-
-
 @router.get("/{language}/set-password/{token}", dependencies=[access.PUBLIC_ACCESS])
 def open_invite_link(request: Request, context: PageContext, token: str) -> Response:
     """Move the token of a one-time link into a cookie, and redirect.
@@ -209,7 +205,8 @@ def open_invite_link(request: Request, context: PageContext, token: str) -> Resp
     if not is_allowed or users.find_invited_user(store, token, context.now) is None:
         return _render_expired_invite(context)
     response = RedirectResponse(context.links.page_url("set-password"), 303)
-    access.set_cookie(request, response, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
+    # how long the browser keeps the token of a one-time link after opening it
+    access.set_cookie(request, response, access.INVITE_COOKIE, token, 3600)
     return response
 
 
