@@ -157,13 +157,13 @@ class AssociationView:
         """Return True if a gap closed without a fix: people decided about it or the registry.
 
         There is none by choice on its channel, its account is no longer registered, or a decision
-        about the channel was taken while it was open.
+        about the channel was taken while it was open. An account that people add is a fix.
         """
         if gap.channel in self.none_by_choice or (gap.subject and not self.find_account(gap)):
             return True
         return any(
             decision.channel in ("", gap.channel)
-            and decision.kind is not DecisionKind.WAIVE
+            and decision.kind not in {DecisionKind.WAIVE, DecisionKind.CLAIM}
             and (gap.opened_at or gap.first_seen) <= decision.decided_at
             and (gap.closed_at is None or decision.decided_at <= gap.closed_at)
             for decision in self.decisions

@@ -27,7 +27,7 @@ from auditor.rules.association_state import (
 )
 from auditor.rules.engine import get_sort_key
 from probes.models.finding import Presence, Reason
-from storage.models.audit import AuditRun, AuditRunState, Gap
+from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.models.summaries import ListedGap
 from storage.store import Store
 
@@ -104,7 +104,7 @@ def iter_association_views(
     """
     run = store.runs.get_latest_evaluated()
     if run is not None and run.started_at > as_of:
-        views = _iter_past_views(store, config, as_of)
+        views = _iter_past_views(store, config, as_of, store.registry.list_associations())
     else:
         views = _iter_current_views(
             store, config, run, _iter_association_ids(store, config, association_filter)
@@ -157,8 +157,17 @@ def _iter_current_views(
             yield build_association_view(state, config, evaluation_time, owners)
 
 
-def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
-    """Yield all associations before a run, replayed from what was recorded."""
+def load_past_view(
+    store: Store, config: Config, association: Association, as_of: datetime
+) -> AssociationView:
+    """Return the view of one association at a point in time."""
+    return next(_iter_past_views(store, config, as_of, [association]))
+
+
+def _iter_past_views(
+    store: Store, config: Config, as_of: datetime, associations: Iterable[Association]
+) -> Iterator[AssociationView]:
+    """Yield these associations before a run, replayed from what was recorded."""
     # slow to load, and most views are current
     from auditor.conclusions.replay import RunReplay  # noqa: PLC0415
 
@@ -171,7 +180,7 @@ def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[
         evaluation_time.run_started_at,
     )
     replay = RunReplay(store, config, runs)
-    for association in store.registry.list_associations():
+    for association in associations:
         state = replay.rebuild_association(association)
         yield build_association_view(state, config, evaluation_time, owners)
 

@@ -43,10 +43,6 @@ language by the client's address (2026-10, see docs/explanations/platforms.md).
 """
 # These walls can cover a page that shows the account behind them.
 _OVERLAY_REASONS = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})
-MAX_MESSAGE_SEARCH_CHARS = 200_000
-"""Characters of a page in which a message of the platform is searched."""
-MAX_COUNT_SEARCH_CHARS = 2_000
-"""Characters of a text in which a number of followers is searched."""
 _SCALE_FACTORS = {
     **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
     **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
@@ -159,7 +155,8 @@ def parse_follower_count(text: str) -> int | None:
 
     With a scale a mark is the decimal point (`4.2K`), else it groups thousands (`1,234`).
     """
-    folded = language.fold_text(text[:MAX_COUNT_SEARCH_CHARS])
+    # characters of a text in which a number of followers is searched
+    folded = language.fold_text(text[:2_000])
     # Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
     with_numerals = re.sub(r"\b(متابع|مشترك) واحد\b", r"1 \1", folded)
     with_numerals = re.sub(r"\b(متابع|مشترك)ان\b", r"2 \1", with_numerals)
@@ -194,7 +191,8 @@ def match_title(
 
 def find_message(pattern: re.Pattern[str], text: str) -> str:
     """Return the platform's message in the text of a page without an account, or ""."""
-    match = pattern.search(text[:MAX_MESSAGE_SEARCH_CHARS])
+    # characters of a page in which a message of the platform is searched
+    match = pattern.search(text[:200_000])
     return match[0] if match else ""
 
 

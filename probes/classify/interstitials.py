@@ -403,11 +403,8 @@ def match_interstitial_title(title: str) -> Reason | None:
 
 def mentions_region_restriction(text: str) -> bool:
     """Return whether a page says that it is not shown in some region."""
-    return bool(_REGION_RESTRICTION_PATTERN.search(fold_case(text[:MAX_REGION_NOTICE_CHARS])))
-
-
-MAX_REGION_NOTICE_CHARS = 700
-"""Characters of a text in which a notice about regions is searched."""
+    # characters of a text in which a notice about regions is searched
+    return bool(_REGION_RESTRICTION_PATTERN.search(fold_case(text[:700])))
 
 
 CONSENT_PAGE_MAX_CHARS = 900
@@ -416,8 +413,6 @@ MIN_CONSENT_TEXT_SHARE = 0.6
 """The share of a consent page's text that is about consent."""
 MAX_CONSENT_HEADINGS = 3
 """Headings of a page that are read. All of them must be about consent."""
-MAX_PROOF_CHARS = 80
-"""Characters of a heading that a finding quotes."""
 MIN_NAVIGATION_LINKS = 3
 """A page with so many links to other pages of its site is part of a working site."""
 
@@ -462,6 +457,7 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
         and _CONSENT_ANSWER_PATTERN.search(fold_case(document.text))
         and all(map(_CONSENT_PATTERN.search, map(fold_case, headings)))
     ):
-        return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
+        # characters of a heading that a finding quotes
+        return Reason.CONSENT, headings[0][:80]
     paywall = _PAYWALL_PATTERN.search(headings[0])
     return (Reason.LOGIN_WALL, paywall[0]) if paywall else None

@@ -42,10 +42,6 @@ BIAS_FEATURE = "<bias>"
 MAX_REASON_WORDS = 5
 """Words that explain a prediction."""
 
-MAX_TITLE_WORDS = 20
-"""Words of a title that the model reads."""
-MAX_HEADING_WORDS = 40
-"""Words of headings that the model reads."""
 MAX_HEADINGS = 4
 """Headings that the model reads."""
 MAX_TEXT_WORDS = 160
@@ -160,9 +156,13 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
     features = set(_iter_structure_features(document))
     if has_password_field:
         features.add("page:password")
-    title_words = list_words(document.title, own_host, MAX_TITLE_WORDS)
+    # words of a title that the model reads
+    title_words = list_words(document.title, own_host, 20)
     heading_words = list_words(
-        " . ".join(document.headings[:MAX_HEADINGS]), own_host, MAX_HEADING_WORDS
+        # words of headings that the model reads
+        " . ".join(document.headings[:MAX_HEADINGS]),
+        own_host,
+        40,
     )
     text_words = list_words(document.text[:MAX_TEXT_CHARS], own_host, MAX_TEXT_WORDS)
     terms_by_place = {
@@ -240,10 +240,6 @@ def _describe_size(size: int, limits: tuple[int, ...]) -> str:
     return f">={limits[-1]}"
 
 
-MAX_STATEMENT_HEADINGS = 3
-"""Headings of a page that are compared with statements."""
-MAX_STATEMENT_TEXT_CHARS = 600
-"""The beginning of the text, in which a page that replaces a site says so."""
 OWN_HOST, OTHER_HOST = "<own>", "<host>"
 
 _HOST_PATTERN = re.compile(r"(?<![\w@/])(?:[\w-]{1,63}\.){1,4}[^\W\d_]{2,24}(?![\w-])")
@@ -316,8 +312,10 @@ def find_statements(document: Document) -> list[Statement]:
     """Return the first statement of each reason in each place, titles first."""
     own_host = domains.normalize_host(get_host(document.url))
     statements = []
-    headings = [("heading", heading) for heading in document.headings[:MAX_STATEMENT_HEADINGS]]
-    text_start = document.text[:MAX_STATEMENT_TEXT_CHARS]
+    # headings of a page that are compared with statements
+    headings = [("heading", heading) for heading in document.headings[:3]]
+    # the beginning of the text, in which a page that replaces a site says so
+    text_start = document.text[:600]
     for place, text in (("title", document.title), *headings, ("text", text_start)):
         original = replace_hosts(text, own_host)
         folded = fold_letters(original).lower()

@@ -27,8 +27,6 @@ MAX_OVERHEAD_BYTES = 256 * 1024
 MAX_HEADER_LINES = 2_000
 """Maximum number of header lines."""
 
-MAX_CODING_CHARS = 40
-"""Characters of an unknown Content-Encoding that an error quotes."""
 MAX_UNREAD_BYTES = 64 * 1024
 """Body bytes buffered before reading from the socket pauses."""
 
@@ -372,7 +370,8 @@ class BodyDecoder:
     def __init__(self, coding: str, max_bytes: int) -> None:
         self.coding = coding.strip().lower()
         if self.coding not in IDENTITY_CODINGS | COMPRESSED_CODINGS:
-            raise FetchError(Reason.UNREADABLE, f"coding {self.coding[:MAX_CODING_CHARS]}")
+            # characters of an unknown Content-Encoding that an error quotes
+            raise FetchError(Reason.UNREADABLE, f"coding {self.coding[:40]}")
         self.max_bytes = max_bytes
         self.data = bytearray()
         self.received_bytes = 0

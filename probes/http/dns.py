@@ -26,8 +26,6 @@ from probes.models.http import FetchError, Page
 DNS_ATTEMPTS = 2
 RECORD_FIELDS = {"A": "addr", "AAAA": "addr", "NS": "nsdname"}
 """The field of a record's text by its type. An alias, which may precede the records, has none."""
-MAX_RECORDS = 16
-"""Records of each type that are read of a name."""
 
 
 class DnsResolver:
@@ -94,7 +92,8 @@ class DnsResolver:
             return int(ARES_ETIMEOUT)
         field = RECORD_FIELDS[record_type]
         texts = (getattr(record.data, field, None) for record in result.answer)
-        return list(islice(filter(None, texts), MAX_RECORDS))
+        # records of each type that are read of a name
+        return list(islice(filter(None, texts), 16))
 
     async def answer(self, url: str, now: datetime) -> Page:
         """Return the records of a name in alphabetical order as a page, empty if there are none.

@@ -23,8 +23,6 @@ from probes.text.date_parser import parse_mail_date
 MAX_PARSED_RETRY_AFTER_SECONDS = 86_400.0
 """Seconds that a Retry-After is read as at most. `[fetch] max_retry_after` limits the wait."""
 
-MAX_RETRY_AFTER_CHARS = 64
-"""Characters of Retry-After that are read."""
 MAX_CRAWL_DELAY_SECONDS = 30.0
 """Seconds between two requests that a robots.txt can ask for."""
 
@@ -185,7 +183,8 @@ class HostState:
 
 def parse_retry_after(value: str, now: datetime) -> float | None:
     """Return the seconds of a Retry-After header, up to a day, or None if it violates RFC 9110."""
-    text = value.strip()[:MAX_RETRY_AFTER_CHARS]
+    # characters of Retry-After that are read
+    text = value.strip()[:64]
     if re.fullmatch("[0-9]+", text):
         return min(float(text), MAX_PARSED_RETRY_AFTER_SECONDS)
     moment = parse_mail_date(text)

@@ -25,8 +25,6 @@ from probes.models.finding import DatePrecision, LinkKind
 LINKED_POSTS_FACT = "linked_posts"
 """The fact of a website with the newest dated post of each account that its page links to."""
 
-MAX_LINKED_POSTS = 30
-"""The most accounts in the fact. A page with more embeds the posts of many others."""
 _SHORTCODE_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _SHORTCODE_VALUES = {digit: value for value, digit in enumerate(_SHORTCODE_DIGITS)}
 _MAX_TIMESTAMP = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
@@ -170,7 +168,8 @@ def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[Link
             newest_by_account[post.channel, post.key] = post
     ordered = sorted(newest_by_account.values(), key=attrgetter("channel", "key"))
     ordered.sort(key=attrgetter("published_at"), reverse=True)
-    return ordered[:MAX_LINKED_POSTS]
+    # the most accounts in the fact. A page with more embeds the posts of many others.
+    return ordered[:30]
 
 
 def format_linked_posts(posts: Iterable[LinkedPost]) -> str:

@@ -207,8 +207,6 @@ def parse_wordpress_posts(page: Page) -> Feed | None:
     return Feed("", is_comment_feed=False, entries=tuple(entries))
 
 
-MAX_SITEMAP_ROW_CHARS = 4_000
-"""Characters of a row of a sitemap that are read."""
 MAX_SITEMAP_URLS = 5_000
 """Addresses of a sitemap that are read."""
 
@@ -245,7 +243,8 @@ def parse_sitemap(page: Page) -> Sitemap | None:
     _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS + 1)
     rows = list(zip(parts[::2], parts[1::2], strict=True))
     for kind, block in rows[:MAX_SITEMAP_URLS]:
-        row = block[:MAX_SITEMAP_ROW_CHARS]
+        # characters of a row of a sitemap that are read
+        row = block[:4_000]
         locations, dates = _LOC_TAG.findall(row), map(parse_machine_date, _LASTMOD_TAG.findall(row))
         lastmod, _ = next(dates, None) or (None, None)
         found[kind].append((html.unescape("".join(locations[:1])).strip(), lastmod))

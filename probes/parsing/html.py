@@ -58,14 +58,10 @@ MAX_SOUP_TAGS = 20_000
 """The most tags that BeautifulSoup parses. Recorded pages of platforms have up to 8,600 (2026)."""
 MAX_HEADINGS = 40
 """Headings of a page that are read."""
-MAX_HEADING_TEXT_CHARS = 200
-"""Characters of a heading that are read."""
 MAX_LINK_TEXT_CHARS = 120
 """Characters of the text of a link, and of the title of a feed, that are read."""
 MAX_LABEL_CHARS = 80
 """Characters of the label of a link, of the text of its image, and of a date that are read."""
-MAX_META_CHARS = 1_000
-"""Characters of a description or another `<meta>` that are read."""
 MAX_SCRIPT_SOURCES = 300
 """Addresses of scripts and frames, and short scripts, that are read of a page."""
 MAX_REDIRECT_SCRIPT_CHARS = 300
@@ -143,16 +139,13 @@ def parse_document(page: Page) -> Document:
     return parse_html(decode_body(page), page.url) if looks_like_html(page) else Document(page.url)
 
 
-MAX_EXCERPT_CHARACTERS = 400
-"""Maximum length of the excerpt of a page that people see."""
-
-
 def extract_page_text(page: Page) -> tuple[str, str, str]:
     """Return the title, an excerpt and the text of a page. If it is no HTML, only the text."""
     if not looks_like_html(page):
         return "", "", clean_text(decode_body(page), len(page.body))
     document = parse_document(page)
-    excerpt = clean_text(document.text, MAX_EXCERPT_CHARACTERS)
+    # maximum length of the excerpt of a page that people see
+    excerpt = clean_text(document.text, 400)
     return clean_text(document.title), excerpt, f"{document.title}\n{document.text}"
 
 
@@ -292,14 +285,16 @@ class _DocumentBuilder:
         names = map(element.attrs.get, ("property", "name", "itemprop", "http-equiv"))
         key = next(filter(None, names), "").strip().lower()
         if key and "content" in element.attrs:
-            self.meta.setdefault(key, clean_text(element.attrs["content"], MAX_META_CHARS))
+            # characters of a description or another `<meta>` that are read
+            self.meta.setdefault(key, clean_text(element.attrs["content"], 1_000))
 
     def add_heading(self, element: KeptElement) -> None:
         """Add a heading, up to MAX_HEADINGS. In the banner, an `<h1>` may be a logo."""
         if element.name == "h1" and element.section != "header":
             self.is_after_title = True
         if len(self.found["headings"]) < MAX_HEADINGS:
-            self.found["headings"].append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
+            # characters of a heading that are read
+            self.found["headings"].append(clean_text(element.get_text(), 200))
 
     def add_anchor(self, element: KeptElement) -> None:
         """Add a link if it leads to an address."""

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 
-MAX_ANALYZED_CHARS = 6_000
-"""Characters of a text from which its language is detected."""
 MIN_TEXT_MATCHES = 12  # letters of a script, or stop words of a language, needed in a text
 
 NETWORK_LANGUAGES = frozenset({"ar", "fr", "en", "es", "ca", "tzm", "de", "it", "nl", "pt"})
@@ -71,7 +69,8 @@ def detect_language(text: str, min_matches: int = MIN_TEXT_MATCHES) -> str:
 
     `min_matches` are the letters of a script or the stop words that are needed.
     """
-    text = text[:MAX_ANALYZED_CHARS].lower()
+    # characters of a text from which its language is detected
+    text = text[:6_000].lower()
     scripts = _count_letters_by_script(text)
     script, letters = max(scripts.items(), key=itemgetter(1), default=("", 0))
     if letters < min_matches:
@@ -118,9 +117,6 @@ def _detect_by_stop_words(words: list[str], min_matches: int) -> str:
     return best if most >= min_votes else ""
 
 
-MAX_FOLDED_CHARS = 200_000
-"""Maximum number of characters that are folded. A longer text is a page, not a sentence."""
-
 _DIGIT_MAP = {ord(digit): str(value % 10) for value, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 _LETTER_MAP = str.maketrans(
     "أإآٱىیکéèêëÉÈÊËàâäÀÂÄîïÎÏİôöÔÖûùüÛÙÜçÇ’ʼ،áãåíóõúñčěřšśýžźÁÃÅÍÓÕÚÑČĚŘŠŚÝŽŹ",
@@ -163,7 +159,8 @@ _replace_letters = build_replacer(
 
 def fold_text(text: str) -> str:
     """Return the text in lower case with Western digits, without accents or bidi marks."""
-    return _replace_letters(text[:MAX_FOLDED_CHARS]).lower()
+    # maximum number of characters that are folded. A longer text is a page, not a sentence.
+    return _replace_letters(text[:200_000]).lower()
 
 
 def fold_case(text: str) -> str:

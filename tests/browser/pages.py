@@ -123,7 +123,7 @@ FORM_PAGES = {
     "user without a name": ("/users", {"name": " "}, 422),
 }
 """Pages that answer a form: its address, its fields, and the status of the final page."""
-DOWNLOAD_SUFFIXES = (".pdf", ".xlsx", ".json", ".ics", ".{file_format}", ".svg")
+DOWNLOAD_SUFFIXES = (".pdf", ".png", ".xlsx", ".json", ".ics", ".{file_format}", ".svg")
 NON_PAGE_ROUTES = {
     "/",
     "/{language}",

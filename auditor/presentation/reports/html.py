@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from importlib.resources import files
+from itertools import starmap
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,7 @@ from pydantic import BaseModel, Field
 from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.network_view import NetworkOverview, build_network_overview
 from auditor.conclusions.replies import ReplyRefusal, select_completed_steps
+from auditor.conclusions.summary import summarize_channel
 from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_PLACE_CHARS
 from auditor.core.i18n.translator import Translator
@@ -47,6 +49,7 @@ from auditor.rules.score import POINT_WEIGHTS
 from probes.models.finding import FoundLink
 from storage.files.durable_files import delete_on_error
 from storage.models.audit import Gap, GapKind
+from storage.models.summaries import ChannelStatus
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import CompletedStep, Reply
 
@@ -101,15 +104,16 @@ class ReportForms:
     """The state of the forms of a report. A report without it has no forms.
 
     `replies` and `completed_steps` are those so far. The report link is valid until `expires_at`;
-    without it the report has nothing to share. What improved is listed since `last_opened_at`, and
-    for at least 30 days.
+    without it the report has nothing to share. What improved is listed since `news_since`, when the
+    level was `level_before`.
     """
 
     replies: Sequence[Reply] = ()
     completed_steps: Sequence[CompletedStep] = ()
     notice: ReportNotice | None = None
     expires_at: datetime | None = None
-    last_opened_at: datetime | None = None
+    news_since: datetime | None = None
+    level_before: str = ""
 
     @property
     def visible_replies(self) -> list[Reply]:
@@ -200,20 +204,44 @@ def _build_news(
     view: AssociationView, forms: ReportForms, as_of: datetime, translator: Translator
 ) -> dict[str, Any]:
     """Return what improved since the last visit, and the text to share it."""
-    since = min(forms.last_opened_at or as_of, as_of - text.RECENT_PERIOD)
-    fixed_gaps = text.list_fixed_gaps(view, since)
-    fixed = [translator.gap_title(gap.code, gap.channel, "fixed") for gap in fixed_gaps]
+    since = forms.news_since or as_of - text.RECENT_PERIOD
+    card = build_card(view, since, forms.level_before, translator)
     news_text = translator.message(
         "whatsapp.better",
-        association=view.association.display_name(translator.language),
+        association=card["name"],
         since=since,
-        fixed="\n".join(map("✓ {}".format, fixed)),
+        level="\n".join(starmap(translator.format_pair, card["levels"])),
+        fixed="\n".join(map("✓ {}".format, card["fixed"])),
     )
     return {
         "news_since": since,
-        "fixed_gaps": fixed_gaps,
+        "news": card,
         "news_text": news_text,
         "news_whatsapp_url": f"https://wa.me/?text={quote(news_text, safe='')}",
+    }
+
+
+def build_card(
+    view: AssociationView, since: datetime, level_before: str, translator: Translator
+) -> dict[str, Any]:
+    """Return what improved since a time, in the language of the reader, for a page or a picture.
+
+    `fixed` are sentences, and `works` names of channels. `levels` has the level before and now if
+    it has risen.
+    """
+    fixed = text.list_fixed_gaps(view, since)
+    working_channels = [
+        channel
+        for channel in dict.fromkeys(map(attrgetter("channel"), view.accounts))
+        if summarize_channel(view, channel).status is ChannelStatus.PRESENT
+    ]
+    return {
+        "language": translator.language,
+        "title": translator.translate("Better since {date}", date=since),
+        "name": view.association.display_name(translator.language),
+        "levels": text.describe_level_rise(level_before, view.score.level, translator),
+        "fixed": [translator.gap_title(gap.code, gap.channel, "fixed") for gap in fixed],
+        "works": list(map(translator.channel_name, working_channels)),
     }
 
 

@@ -73,6 +73,20 @@ def _compile_pdf(report_json: str, standards: list[Literal["ua-1"]]) -> bytes:
     )
 
 
+def render_card(card: Mapping[str, Any]) -> bytes:
+    """Return the picture (PNG) of what improved, for `card.typ`. Typst must be installed."""
+    import typst  # noqa: PLC0415
+
+    return typst.compile(
+        TEMPLATES_FOLDER / "card.typ",
+        root=TEMPLATES_FOLDER,
+        font_paths=_load_fonts(),
+        sys_inputs={"card": json.dumps(card, ensure_ascii=False)},
+        format="png",
+        ppi=144,
+    )
+
+
 @cache
 def _load_fonts() -> typst.Fonts:
     import typst  # noqa: PLC0415

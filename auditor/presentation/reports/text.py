@@ -19,6 +19,7 @@ from auditor.core.i18n.translator import EMPTY_VALUE, GapText, MessageValue, Tra
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import DomainExpiry
 from auditor.rules.engine import was_closed_since, was_opened_since
+from auditor.rules.score import LEVEL_THRESHOLDS
 from probes.models.finding import LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Gap
 from storage.models.summaries import ChannelStatus
@@ -343,6 +344,17 @@ def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
     }
     closed = [gap for gap in view.reportable_gaps if was_closed_since(gap, since)]
     return [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
+
+
+def describe_level_rise(before: str, now: str, translator: Translator) -> list[tuple[str, str]]:
+    """Return the level before and now, each with its heading; nothing if it has not risen."""
+    levels = [level for _, level in LEVEL_THRESHOLDS]
+    if before not in levels or now not in levels[: levels.index(before)]:
+        return []
+    return [
+        (translator.translate("Level before"), translator.label("level", before)),
+        (translator.translate("Level now"), translator.label("level", now)),
+    ]
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:

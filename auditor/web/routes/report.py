@@ -9,7 +9,7 @@ without a session). Both pages are the same for every token, so they do not reve
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from starlette.background import BackgroundTask
 
 from auditor.conclusions import replies
 from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.network_view import load_past_view
 from auditor.conclusions.replies import ReplyRefusedError, StepsForm, save_completed_steps
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
 from auditor.core.formatting import hash_token
@@ -31,9 +32,11 @@ from auditor.presentation.reports.html import (
     MAX_TYPED_CHARACTERS,
     ReportForms,
     ReportNotice,
+    build_card,
     build_report_csp,
     render_report,
 )
+from auditor.presentation.reports.text import RECENT_PERIOD, list_fixed_gaps
 from auditor.web import access
 from auditor.web.request_context import (
     PageContext,
@@ -133,12 +136,16 @@ def show_report(
     context, report_link = report_request.context, report_request.report_link
     view = _load_view(report_request)
     store = context.app.store
+    since = min(report_link.last_opened_at or context.now, context.now - RECENT_PERIOD)
+    if first_run := store.runs.get_first_evaluated():
+        since = max(since, first_run.started_at)
     forms = ReportForms(
         replies=list(store.replies.list_replies(view.association.id)),
         completed_steps=store.completed_steps.list_completed_steps(view.association.id),
         notice=notice if notice.done or notice.error else None,
         expires_at=report_link.expires_at,
-        last_opened_at=report_link.last_opened_at,
+        news_since=since,
+        level_before=_load_level(report_request, view, since),
     )
     content = _render_report(report_request, view, forms=forms)
     response = HTMLResponse(
@@ -168,6 +175,29 @@ def download_report_pdf(report_request: CurrentReportRequest) -> Response:
     stem = build_report_file_name(view.association.id).removesuffix(".html")
     headers = {"content-disposition": f'attachment; filename="{stem}.pdf"'}
     return Response(pdf_bytes, media_type="application/pdf", headers=headers)
+
+
+def _load_level(report_request: ReportRequest, view: AssociationView, since: datetime) -> str:
+    """Return the level at a time, or "" if nothing was fixed since or nothing was known then."""
+    app = report_request.context.app
+    if not list_fixed_gaps(view, since):
+        return ""
+    past_view = load_past_view(app.store, app.config, view.association, since)
+    return past_view.score.level if past_view.is_checked else ""
+
+
+@router.get("/{language}/report.png", dependencies=[access.REPORT_LINK_ACCESS])
+def download_card(report_request: CurrentReportRequest, since: date) -> Response:
+    """Send a picture of what improved since the start of a day, to share."""
+    _require_typst()
+    context, view = report_request.context, _load_view(report_request)
+    start = datetime.combine(since, time(), UTC)
+    level = _load_level(report_request, view, start)
+    card = build_card(view, start, level, context.translator)
+    network = context.app.config.network.display_name(context.language)
+    picture = pdf.render_card({**card, "footer": network})
+    headers = {"content-disposition": f'attachment; filename="{since}.png"'}
+    return Response(picture, media_type="image/png", headers=headers)
 
 
 def _require_typst() -> None:

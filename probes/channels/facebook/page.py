@@ -51,8 +51,6 @@ _UNAVAILABLE_PATTERN = re.compile(
     r"|لم يتم العثور على الصفحة"
 )
 _TITLE_SUFFIX_PATTERN = re.compile(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,200}\|\s*+)?facebook$")
-_MAX_SINGLE_POST_AGE = timedelta(days=30)
-"""A single older post may be a pinned one."""
 _PROFILE_MARKERS = frozenset({"__isProfile", "delegate_page", "is_business_page_active"})
 
 
@@ -127,7 +125,8 @@ def _find_newest_post(
     newest = find_newest_post(dates, page)
     if newest is None or len(dates) > 1:
         return newest, ""
-    if page.fetched_at - newest.published_at > _MAX_SINGLE_POST_AGE:
+    # A single older post may be a pinned one
+    if page.fetched_at - newest.published_at > timedelta(days=30):
         return None, "the one post shown is old and may be a pinned one"
     return newest, ""
 

@@ -54,8 +54,6 @@ HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no othe
 VERSION = 14
 MEMBERS_PAGE_MAX_CHARS = 200
 """A page with a password form and fewer characters is for members only."""
-MAX_MEDIA_TYPE_CHARS = 80
-"""Characters of the type of a file that a finding quotes."""
 
 _FILE_PATH_PATTERN = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$",
@@ -288,7 +286,8 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
     if site.is_html or site.is_feed:
         return None
-    content_type = page.headers.get("content-type", "no page")[:MAX_MEDIA_TYPE_CHARS]
+    # characters of the type of a file that a finding quotes
+    content_type = page.headers.get("content-type", "no page")[:80]
     return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
 
 

@@ -24,8 +24,6 @@ from probes.parsing.html import get_host
 from probes.publication import latest
 from probes.publication.latest import PublicationResult
 
-MAX_ANNOUNCED_FEEDS = 2
-"""Feeds that a page announces of which the newest post is read."""
 MAX_FEED_REQUESTS = 3
 """Requests for feeds and lists of posts of a site."""
 MAX_REQUESTS = 4
@@ -82,7 +80,8 @@ def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[Public
     announces no feed.
     """
     related = filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds)
-    urls = list(islice(related, MAX_ANNOUNCED_FEEDS))
+    # feeds that a page announces of which the newest post is read
+    urls = list(islice(related, 2))
     if site.platform or not any((urls, site.publication)):
         urls += build_usual_feed_urls(page.url, site.platform)
     urls.reverse()  # of two spellings of an address, the first one is requested

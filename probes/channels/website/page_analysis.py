@@ -240,10 +240,6 @@ _NON_PAGE_URL_PATTERN = re.compile(
 )
 
 
-MAX_FEEDS = 4
-"""Feeds of a page that are read."""
-
-
 def _list_feeds(document: html.Document) -> tuple[str, ...]:
     """Return the feeds that a page announces, then those on its host that it links to.
 
@@ -262,7 +258,8 @@ def _list_feeds(document: html.Document) -> tuple[str, ...]:
     linked = [
         url for url in filter(_FEED_URL_PATTERN.search, urls) if html.get_host(url) == own_host
     ]
-    return tuple(dict.fromkeys([*announced, *linked]))[:MAX_FEEDS]
+    # feeds of a page that are read
+    return tuple(dict.fromkeys([*announced, *linked]))[:4]
 
 
 _FEED_TYPE_PATTERN = re.compile(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml")
@@ -317,10 +314,6 @@ _FEED_PATHS_BY_PLATFORM = {
 }
 
 
-MAX_PLATFORM_SEARCH_CHARS = 40_000
-"""Characters of the markup in which the publishing system is searched."""
-
-
 def _detect_platform(document: html.Document, markup: str, headers: Mapping[str, str]) -> str:
     """Return the publishing system of a page, or "" for an unknown one.
 
@@ -331,7 +324,8 @@ def _detect_platform(document: html.Document, markup: str, headers: Mapping[str,
     if "x-wix-request-id" in headers:
         return "wix"
     generator = document.meta.get("generator", "")
-    text = f"generator {generator} {markup[:MAX_PLATFORM_SEARCH_CHARS]} {document.url}".lower()
+    # characters of the markup in which the publishing system is searched
+    text = f"generator {generator} {markup[:40_000]} {document.url}".lower()
     for platform, markers in _PLATFORM_MARKERS:
         if any(marker in text for marker in markers):
             return platform

@@ -45,8 +45,6 @@ API = PlatformApi(
     allows_mixed_scores=False,  # https://developers.google.com/youtube/terms/developer-policies
 )
 
-MAX_DESCRIPTION_CHARS = 5_000
-"""Characters of a description in which websites are searched. YouTube allows 1,000."""
 _CHANNELS_URL = "https://www.googleapis.com/youtube/v3/channels"
 _CHANNEL_PARTS = "snippet,contentDetails,statistics,status"
 _BATCH_CALL = ApiCall(API, joined_parameter="id", max_values=50, base_cost=1)
@@ -138,7 +136,8 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
     snippet = get_nested(item, "snippet")
     handle = unquote(clean_api_text(get_nested(snippet, "customUrl")))
     uploads_playlist = get_nested(item, "contentDetails", "relatedPlaylists", "uploads")
-    description = get_text(snippet, "description")[:MAX_DESCRIPTION_CHARS]
+    # characters of a description in which websites are searched. YouTube allows 1,000.
+    description = get_text(snippet, "description")[:5_000]
     return {
         "id": keep_match(CHANNEL_ID_PATTERN, get_nested(item, "id")),
         "name": clean_api_text(get_nested(snippet, "title")),

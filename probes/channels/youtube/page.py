@@ -69,14 +69,6 @@ _ABSENCE_PATTERN = re.compile(
 _TABS_WITHOUT_UPLOADS = frozenset(
     ("", "featured", "home", "about", "search", "channels", "playlists")
 )
-_RECENT_UPLOAD_AGE = timedelta(days=30)
-"""With a newer upload on one tab, the next tab is not requested."""
-_MAX_VIDEO_AGE = timedelta(days=90)
-"""With an older video, a tab of undated Shorts may be newer."""
-MAX_NODES = 20_000
-"""The most objects of a page's data that are searched. Newest uploads come first."""
-MAX_COUNT_CHARS = 200
-"""Characters of a text that may be a number of subscribers or videos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,8 @@ def parse_channel_page(page: Page) -> ChannelPage:
     tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
     open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
     header_texts = islice(filter(None, map(_extract_text, _iter_nodes(data.get("header")))), 1_000)
-    counts = [text for text in header_texts if len(text) <= MAX_COUNT_CHARS]
+    # characters of a text that may be a number of subscribers or videos
+    counts = [text for text in header_texts if len(text) <= 200]
     gate_places = [data.get("header"), columns]
     channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
     handle = _HANDLE_IN_URL_PATTERN.search(unquote(get_text(meta, "vanityChannelUrl")))
@@ -168,7 +161,8 @@ def _read_initial_data(page: Page) -> dict[str, Any]:
 
 def _iter_nodes(root: Any) -> Iterator[dict[str, Any]]:
     """Yield the first objects of the data, so that a hostile page takes no longer than others."""
-    return islice(iter_objects(root), MAX_NODES)
+    # the most objects of a page's data that are searched. Newest uploads come first.
+    return islice(iter_objects(root), 20_000)
 
 
 def _extract_text(node: Any) -> str:
@@ -312,7 +306,8 @@ def _fetch_newest_upload(
         if tab_page.channel_id == channel_page.channel_id:
             uploads = filter(None, [newest, tab_page.newest_upload])
             newest = max(uploads, key=lambda upload: upload.published_at, default=None)
-        if newest is not None and newest.published_at > page.fetched_at - _RECENT_UPLOAD_AGE:
+        # with a newer upload on one tab, the next tab is not requested
+        if newest is not None and newest.published_at > page.fetched_at - timedelta(days=30):
             break
     return newest
 
@@ -326,7 +321,8 @@ def _build_present_finding(
     upload is left out if the channel has Shorts, which have no dates.
     """
     detail = ""
-    is_old = newest is not None and page.fetched_at - newest.published_at > _MAX_VIDEO_AGE
+    # with an older video, a tab of undated Shorts may be newer
+    is_old = newest is not None and page.fetched_at - newest.published_at > timedelta(days=90)
     if is_old and "shorts" in channel_page.tabs:
         newest = None
         detail = "the Shorts tab carries no dates and may be newer than the newest video"

@@ -5,6 +5,7 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from threading import Barrier, BrokenBarrierError
@@ -101,6 +102,18 @@ def test_report_is_printable_and_available_as_pdf_where_typst_is(client, link_pa
     monkeypatch.setitem(sys.modules, "typst", None)
     assert "report.pdf" not in client.get("/fr/report").text
     read_page(client.get("/fr/report.pdf"), status=404)
+
+
+def test_picture_of_what_improved_can_be_shared_where_typst_is(app, client, monkeypatch):
+    fixed = replace(GAPS[0], opened_at=NOW - timedelta(days=9), closed_at=NOW)
+    app.store.conclusions.save(Conclusions(gaps=[fixed]))
+    page = get_text(client, "/fr/report", "Ce qui va mieux")
+    [url] = re.findall(r'href="(/fr/report.png\?since=[\d-]+)"', page)
+    assert client.get(url).content.startswith(b"\x89PNG")
+    read_page(client.get("/fr/report.png?since=never"), status=422)
+    monkeypatch.setitem(sys.modules, "typst", None)
+    assert "report.png" not in client.get("/fr/report").text
+    read_page(client.get(url), status=404)
 
 
 def test_report_opens_while_another_process_writes_to_the_database(app, client, caplog):

@@ -13,12 +13,14 @@ from auditor.conclusions.association_view import AccountView, AssociationView, U
 from auditor.conclusions.network_view import NetworkOverview
 from auditor.conclusions.summary import ChannelFigures
 from auditor.config.schema import Config, SurveySettings
+from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import LANGUAGES
 from auditor.core.rendering.templates import WebAppLinks, build_report_file_name
 from auditor.presentation.reports import html, text
 from auditor.presentation.reports.html import build_report_csp
 from auditor.presentation.reports.text import (
     MAX_DETAILED_GAPS,
+    describe_level_rise,
     list_current_strengths,
     list_strengths,
 )
@@ -297,11 +299,26 @@ def test_report_names_recently_fixed_and_new_gaps():
 def test_what_improved_since_the_last_visit_comes_first():
     fixed = replace(gap("website_slow"), closed_at=NOW - timedelta(days=50))
     for days, is_shown in ((1, False), (60, True)):
-        forms = html.ReportForms(last_opened_at=NOW - timedelta(days=days))
+        forms = html.ReportForms(news_since=NOW - timedelta(days=days))
         links = WebAppLinks("en", "/report", has_network_pages=False)
         page = html.render_report(view(all_gaps=(fixed,)), CONFIG, NOW, links, "en", forms=forms)
         assert ("The website opens faster" in page) is is_shown
         assert ("Nour online, better since 26 September 2026:\n✓ " in page) is is_shown
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "levels"),
+    [
+        ("basic", "good", ["Basic presence", "Good presence"]),
+        ("good", "basic", []),
+        ("good", "good", []),
+        ("no_data", "good", []),
+        ("", "good", []),
+    ],
+)
+def test_level_is_news_only_if_it_has_risen(before, now, levels):
+    rise = describe_level_rise(before, now, Translator("en"))
+    assert [level for _, level in rise] == levels
 
 
 def test_missing_account_is_asked_for_before_the_steps():
