@@ -89,7 +89,7 @@ def test_month_of_a_coordinator_from_the_import_to_the_meeting(
     fixed.filter(has_text=FIXED_TITLE).wait_for()
     volunteer.reload()
     news = volunteer.locator("main h2").first.locator("+ ul > li")
-    assert news.all_inner_texts() == [FIXED_TITLE_IN_ARABIC]
+    assert news.all_inner_texts() == ["أُضيفت قناة يوتيوب", FIXED_TITLE_IN_ARABIC]
     assert volunteer.locator("article.gap", has_text="يوتيوب").count() == 0
     demo_session.run_audit(30)
     coordinator.get_by_role("link", name="Réunion").first.click()
