@@ -12,7 +12,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from importlib.resources import files
 from itertools import starmap
@@ -321,7 +321,8 @@ def publish_site(
     Each file is written atomically. Raises OSError. Only a killed process (SIGKILL) leaves its
     unfinished file, `NAME.PID.part`.
     """
-    overview = build_network_overview(app.store, app.config, now)
+    week_start = now - timedelta(days=7)
+    overview = build_network_overview(app.store, app.config, now, since=week_start)
     total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
     written = 0
     for name in STYLE_SHEETS:
