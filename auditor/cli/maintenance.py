@@ -107,11 +107,14 @@ def restore(
             readable=False, help="File of the backup. `auditor backup --list` shows them."
         ),
     ],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Restore without asking.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Replace the database with a backup.
 
-    The current database is kept next to it under another name. Stop `auditor serve` first.
+    It names the database and asks first. The current one is kept next to it under another name.
+    Stop `auditor serve` first.
     All users have to log in again. Access that ended after the backup is back: users that were
     removed, report links that were revoked, and subscriptions that ended.
     """
@@ -120,6 +123,10 @@ def restore(
     database = retention.find_sqlite_file(config, "`pg_restore`")
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
+    question = f"Replace {database} with {file}?"
+    if database.exists() and not yes and not _confirm("restore", question):
+        print_message("nothing was restored")
+        return
     with lock_data_folder(config.storage.folder):
         files = [database]
         for folder in {config.backup.folder.resolve(), file.parent.resolve()}:
@@ -283,7 +290,10 @@ def erase_association(
                 cli_context.print_note("preview only; nothing was written")
                 return
             what = "the contact details of" if contact_only else "all data about"
-            if not (yes or _confirm_erasure(stored, f"{what} {association}")):
+            for kind, count in stored.items() if can_prompt() else ():
+                print_message(f"{STORED_DATA_WORDS['stored'](kind)}: {count:,}")
+            question = f"Erase {what} {association} for good?"
+            if not (yes or _confirm("registry erase", question)):
                 cli_context.print_note("no changes")
                 return
             result = erasure.erase_association(
@@ -323,17 +333,12 @@ def _warn_about_traces(
         cli_context.print_note(f"this older copy contains it too; delete it: {copy}")
 
 
-def _confirm_erasure(stored_data: Mapping[str, int], what: str) -> bool:
-    """Show what will be erased and ask for confirmation. Raises UsageError without a terminal."""
+def _confirm(command: str, question: str) -> bool:
+    """Ask whether to replace or erase data. Raises UsageError without a terminal."""
     if not can_prompt():
-        raise UsageError(
-            "registry erase",
-            "it needs a confirmation, and there is no terminal to ask on",
-            "--yes to erase without asking",
-        )
-    for kind, count in stored_data.items():
-        print_message(f"{STORED_DATA_WORDS['stored'](kind)}: {count:,}")
-    print_message(f"Erase {what} for good? Type yes or no.")
+        reason = f"there is no terminal to ask on: {question}"
+        raise UsageError(command, reason, "--yes to do it without asking")
+    print_message(f"{question} Type yes or no.")
     return read_confirmation()
 
 

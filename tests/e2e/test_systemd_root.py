@@ -133,6 +133,13 @@ def test_backup_is_restored_as_guide_says(started_machine):
     started_machine.type_command("auditor backup")
     started_machine.type_command("systemctl stop auditor")
     backup = started_machine.type_command(f"ls {folder}/auditor-*.db | tail -n 1").strip()
-    started_machine.type_command(f"auditor restore {backup}")
+    # A rehearsal in a folder with a configuration of its own leaves the service's data alone.
+    database = "sha256sum /var/lib/auditor/auditor.db"
+    before = started_machine.type_command(database)
+    rehearsal = "/var/lib/auditor/rehearsal"
+    started_machine.type_command(f"auditor init {rehearsal}")
+    started_machine.type_command(f"auditor --config {rehearsal}/config.toml restore {backup}")
+    assert started_machine.type_command(database) == before
+    started_machine.type_command(f"auditor restore --yes {backup}")
     started_machine.type_command("systemctl start auditor")
     wait_for_answer(started_machine, "curl -s http://127.0.0.1:8321/healthz")

@@ -344,7 +344,7 @@ def test_backup_and_restore_print_one_line(place, capsys):
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"backed up to {file}: 2 associations")
-    assert main(["restore", str(file)]) == 0
+    assert main(["restore", "--yes", str(file)]) == 0
     err = capsys.readouterr().err
     assert err.startswith(f"data/auditor.db was restored from {file}: 2 associations")
     assert ("before-restore" in err, err.count("\n")) == (True, 1)
@@ -352,11 +352,20 @@ def test_backup_and_restore_print_one_line(place, capsys):
     assert [item["file"] for item in items(capsys.readouterr().out)] == [str(file)]
 
 
+def test_restore_replaces_a_database_only_on_request(place, capsys):
+    assert main(["backup"]) == 0
+    (file,) = Path("backups").glob("*.db")
+    content = Path("data/auditor.db").read_bytes()
+    assert main(["restore", str(file)]) == 2
+    assert f"Replace data/auditor.db with {file}?" in capsys.readouterr().err
+    assert Path("data/auditor.db").read_bytes() == content
+
+
 def test_restore_during_a_run_exits_5(place, capsys):
     main(["backup"])
     (file,) = Path("backups").glob("*.db")
     with App.open(load_config(place / "config.toml", {})) as app, app.hold_run_lock():
-        assert main(["restore", str(file)]) == 5
+        assert main(["restore", "--yes", str(file)]) == 5
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: another run is in progress")
 
 

@@ -399,7 +399,7 @@ def test_erasure_names_older_backups_and_restore_reports_returned_associations(f
     assert run("registry", "erase", ID, "--yes") == 0
     assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
     assert find_traces(folder) == [backup.relative_to(folder).as_posix()]
-    assert run("restore", str(backup), "--json") == 0
+    assert run("restore", "--yes", str(backup), "--json") == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
     assert run("registry", "erase", ID, "--yes") == 0
     backup.unlink()
@@ -420,7 +420,7 @@ def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, 
     newer.rename(folder / place / newer.name)
     (folder / "auditor.db").unlink()
     capsys.readouterr()
-    assert run("restore", str(older), "--json") == 0
+    assert run("restore", "--yes", str(older), "--json") == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
 
 
