@@ -63,7 +63,7 @@ QUERIES = {
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "calls": ("after=nour", "after=nobody"),
     "history": ("association=nour", "association=nobody"),
-    "registry": ("imported=3-0-1",),
+    "registry": ("done=1",),
     "check": ("refusal=finished",),
 }
 """Queries of a page in addition to its enumerated parameters, by the last part of the route."""
