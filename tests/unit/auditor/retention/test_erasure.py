@@ -16,6 +16,7 @@ from auditor.checking import checker
 from auditor.cli import main
 from auditor.conclusions.reevaluate import reevaluate
 from auditor.config import schema
+from auditor.core.i18n.translator import Translator
 from auditor.presentation import report_links
 from auditor.runs import run as runs_run
 from probes.models.finding import FoundLink, Reason
@@ -330,6 +331,7 @@ def test_all_stored_data_of_an_association_can_be_shown(folder, capsys):
         "report_link", "reply", "follow_up", "subscription", "sent_message", "audit_log",
         "proposal", "association_summary", "probe_result", "account_check_times",
     }  # fmt: skip
+    assert {kind for kind in kinds if Translator("ar").term("stored_data", kind) == kind} == set()
     assert (
         next(item for item in items if item["stored"] == "contact")["email"]
         == f"{MARK}@example.org"

@@ -52,7 +52,7 @@ Your website’s domain name no longer exists. Anyone can buy the name and publi
 your emails stop too.
 First step: find the company where the name was registered: look for its invoices or renewal \
 emails. For a name ending in .ma, the WHOIS search on registre.ma shows it.
-If you need help, answer this message.
+If you need help, tell us.
 Full report (private link, valid until 28 December 2026):
 """,
     ("website_domain_lost", "fr"): """\
@@ -61,15 +61,16 @@ Le nom de domaine de votre site n’existe plus. N’importe qui peut acheter ce
 e-mails cessent aussi de fonctionner.
 Première étape\u00a0: retrouvez la société où le nom a été enregistré\u00a0: cherchez ses factures \
 ou ses e-mails de renouvellement. Pour un nom en .ma, la recherche WHOIS de registre.ma l’indique.
-Besoin d’aide\u202f? Répondez à ce message.
+Besoin d’aide\u202f? Dites-le-nous.
 Rapport complet (lien privé, valable jusqu’au 28 décembre 2026)\u00a0:
 """,
     ("website_domain_lost", "ar"): """\
 السلام عليكم جمعية أمل، معكم فريق منتدى الجمعيات. هناك أمر عاجل:
-لم يعد اسم نطاق موقعكم موجودًا. يمكن لأي كان شراء الاسم ونشر شيء آخر باسمكم، كما تتوقف عناوين البريد المرتبطة به.
+لم يعد اسم نطاق موقعكم موجودًا. يمكن لأي كان شراء الاسم ونشر شيء آخر باسمكم، \
+كما تتوقف عناوين البريد المرتبطة به.
 الخطوة الأولى: ابحثوا عن الشركة التي سُجّل لديها الاسم: راجعوا فواتيرها أو رسائل التجديد. \
 وإذا كان الاسم ينتهي بـ ‎.ma‎، فالبحث في registre.ma يبيّنها.
-إذا احتجتم إلى مساعدة، فأجيبوا عن هذه الرسالة.
+إذا احتجتم إلى مساعدة، فأخبرونا.
 التقرير الكامل (رابط خاص، صالح إلى غاية 28 دجنبر 2026):
 """,
     ("channel_stale", "en"): """\
