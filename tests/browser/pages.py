@@ -132,6 +132,7 @@ NON_PAGE_ROUTES = {
     "/healthz",
     "/metrics",
     "/{language}/associations/{association:path}/follow-ups",
+    "/{language}/associations/{association:path}/whatsapp",
     "/{language}/replies/{reply_id:int}",
     "/{language}/proposals/{proposal_id:int}",
 }

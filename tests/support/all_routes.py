@@ -65,6 +65,7 @@ QUERIES = {
     "history": ("association=nour", "association=nobody"),
     "registry": ("done=1",),
     "check": ("refusal=finished",),
+    "report.png": ("since=2026-11-02",),
 }
 """Queries of a page in addition to its enumerated parameters, by the last part of the route."""
 SLOW_SUFFIXES = ("report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")

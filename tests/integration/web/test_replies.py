@@ -131,7 +131,7 @@ def test_reply_against_an_earlier_decision_stays_pending(app, client):
     answer_item(client, get_proposal(app), "declined", "the festival's")
     reply = add_reply(app, ReplyKind.CLAIMED, channel="youtube", account_id=None, value="@nour")
     response = answer_item(client, reply, "accepted", "they called")
-    earlier = "Amina decided otherwise earlier. Cancel that"
+    earlier = "Amina decided otherwise earlier. Withdraw that"
     read_page(response, earlier, 'value="they called"', status=422)
     assert app.store.replies.get(reply.id).outcome is None
 
