@@ -29,7 +29,7 @@ def client(app):
 def test_change_log_shows_each_change_with_its_author_in_the_page_language(client):
     get_text(client, "/fr/registry", 'href="/fr/registry/history"')
     get_text(client, "/fr/registry/entries/nour%2F1", "registry/history?association=nour")
-    changes = ("<del>personne</del>", "<ins>bénévole</ins>", "&lt;i&gt;Salma&lt;/i&gt;")
+    changes = ("<del>aucune personne</del>", "<ins>bénévole</ins>", "&lt;i&gt;Salma&lt;/i&gt;")
     text = get_text(client, "/fr/registry/history", *changes)
     assert ("<i>Salma" in text, "<b>Nour" in text) == (False, False)
 
