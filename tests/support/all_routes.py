@@ -63,7 +63,7 @@ QUERIES = {
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "calls": ("after=nour", "after=nobody"),
     "history": ("association=nour", "association=nobody"),
-    "registry": ("done=1",),
+    "registry": ("imported=3-0-1",),
     "check": ("refusal=finished",),
     "report.png": ("since=2026-11-02",),
 }

@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Request, UploadFile
+from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, StringConstraints
 
 from auditor.conclusions.run_results import refresh_summaries
-from auditor.core.i18n.catalogs import gettext_noop
 from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.registry import exporter
 from auditor.registry.changes import (
@@ -93,16 +91,26 @@ class ColumnsForm(BaseModel):
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
 def show_registry(
-    request: Request, context: PageContext, *, done: str = "", erased: ErasureOutcome | None = None
+    request: Request,
+    context: PageContext,
+    *,
+    imported: Annotated[str, Query(pattern=r"^(\d{1,7}-\d{1,7}-\d{1,7})?$")] = "",
+    erased: ErasureOutcome | None = None,
 ) -> HTMLResponse:
     """Show the number of associations, the downloads and the import form.
 
-    `done` is the key of the confirmation of an import. `erased` is what was just erased.
+    `imported` has the numbers of associations just added, changed and withdrawn. `erased` is what
+    was just erased.
     """
+    phrases = []
+    if imported:
+        added, changed, missing = map(int, imported.split("-"))
+        phrases = describe_change_counts((added, changed, missing), context.translator)
     return _render_registry(
         context,
+        imported_phrases=phrases,
         erasure_outcome=erased,
-        next_check=load_next_check(request, context) if done else None,
+        next_check=load_next_check(request, context) if imported else None,
     )
 
 
@@ -239,18 +247,14 @@ def submit_import_decision(
             preview = _build_import_preview(context, path, is_complete=is_complete)
         except SpreadsheetError as error:
             return _handle_unread_upload(context, upload_name, error, status=422)
-        import_result, registry = preview.import_result, context.app.store.registry
-        entries, accounts = [*registry.list_association_entries()], [*registry.list_accounts()]
-        save = partial(
-            registry.save_registry,
-            origin=ChangeOrigin(context.author, "web"),
-            present_columns=import_result.columns,
-        )
-        changes = save(
+        import_result = preview.import_result
+        changes = context.app.store.registry.save_registry(
             import_result.associations,
             import_result.accounts,
             context.now,
+            origin=ChangeOrigin(context.author, "web"),
             is_complete=is_complete,
+            present_columns=import_result.columns,
             expected_digest=expected_digest,
         )
         if changes.digest != expected_digest:
@@ -258,20 +262,8 @@ def submit_import_decision(
             return RedirectResponse(f"{preview_url}?has_changed=1", 303)
         uploads.delete(upload_name)
         refresh_summaries(context.app.store, context.app.config, max_stale=MAX_REFRESHED_SUMMARIES)
-    counts = count_changed_associations(changes)
-    affected_ids = changes.affected_associations
-    return context.confirm(
-        registry_url,
-        gettext_noop("Imported: {counts}."),
-        partial(
-            save,
-            [entry for entry in entries if entry.id in affected_ids],
-            [account for account in accounts if account.association in affected_ids],
-            is_complete=False,
-            leaving_ids=changes.associations_added,
-        ),
-        counts=context.translator.join_list(describe_change_counts(counts, context.translator)),
-    )
+    counts = "-".join(map(str, count_changed_associations(preview.changes)))
+    return RedirectResponse(f"{registry_url}?imported={counts}", 303)
 
 
 def _build_preview_url(context: RequestContext, upload_name: str) -> str:
@@ -282,6 +274,7 @@ def _render_registry(
     context: RequestContext,
     *,
     status: int = 200,
+    imported_phrases: Sequence[str] = (),
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
     next_check: dict[str, Any] | None = None,
@@ -296,6 +289,7 @@ def _render_registry(
             for entry in context.app.store.registry.list_withdrawn_entries()
             if context.can_manage_association(entry.association)
         ],
+        imported_phrases=imported_phrases,
         erasure_outcome=erasure_outcome,
         error_message=error_message,
         next_check=next_check,
