@@ -14,7 +14,10 @@ EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if 
 ENTRY_COLUMNS = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
 """The columns of an entry: an association's own data, and its links."""
 BLOCKING_ISSUES = frozenset(
-    {*(Issue.NO_NAME, Issue.BAD_EMAIL), *(Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT)}
+    {
+        *(Issue.NO_NAME, Issue.EXAMPLE_ROW, Issue.TOTAL_ROW),
+        *(Issue.BAD_EMAIL, Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT),
+    }
 )
 """Issues that must be corrected before an entry can be saved. Other issues are warnings."""
 

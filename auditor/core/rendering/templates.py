@@ -16,7 +16,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.core import form_limits
-from auditor.core.formatting import get_dialable_number
+from auditor.core.formatting import build_whatsapp_url, get_dialable_number
 from auditor.core.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.core.i18n.translator import Translator, to_breakable_url
 from auditor.core.reference.gap_catalogue import get_gap_kind
@@ -69,6 +69,7 @@ def _get_template_environment() -> Environment:
     environment.filters["gap_kind"] = get_gap_kind
     environment.filters["breakable"] = to_breakable_url
     environment.filters["dialable_number"] = get_dialable_number
+    environment.filters["whatsapp_url"] = build_whatsapp_url
     return environment
 
 

@@ -46,6 +46,7 @@ def test_association_that_is_no_longer_followed_comes_back_with_its_accounts(aud
     ("arguments", "reason"),
     [
         (("add", "name=club tifawt"), "club-tifawt has the same name"),
+        (("add", "name=Total"), "row of totals"),
         (("add", "city=Agadir"), "the name is missing"),
         (("set", "nobody", "city=Agadir"), "no association has this id"),
         (("stop", "nobody"), "no association has this id"),
