@@ -39,6 +39,10 @@ UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
 """The code of an inconclusive check, where it is not that of all other channels."""
 CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
 """Channels whose posts disappear. An active account looks like a silent one there."""
+CLOSING_DECISION_KINDS = frozenset(
+    {DecisionKind.CONFIRM, DecisionKind.DISOWN, DecisionKind.MOVED, DecisionKind.NONE_BY_CHOICE}
+)
+"""Decisions that close gaps without a fix. An added account or a renewed domain is a fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,14 +160,16 @@ class AssociationView:
     def is_closed_by_people(self, gap: Gap) -> bool:
         """Return True if a gap closed without a fix: people decided about it or the registry.
 
-        There is none by choice on its channel, its account is no longer registered, or a decision
-        about the channel was taken while it was open. An account that people add is a fix.
+        The registry says that there is none by choice, its account is no longer registered, or a
+        decision about its account or channel was taken while it was open.
         """
-        if gap.channel in self.none_by_choice or (gap.subject and not self.find_account(gap)):
+        account = self.find_account(gap)
+        if gap.channel in self.association.none_by_choice or (gap.subject and not account):
             return True
         return any(
-            decision.channel in ("", gap.channel)
-            and decision.kind not in {DecisionKind.WAIVE, DecisionKind.CLAIM}
+            decision.kind in CLOSING_DECISION_KINDS
+            and decision.channel == gap.channel
+            and decision.account_id in {None, account and account.account_id}
             and (gap.opened_at or gap.first_seen) <= decision.decided_at
             and (gap.closed_at is None or decision.decided_at <= gap.closed_at)
             for decision in self.decisions
