@@ -65,7 +65,7 @@ QUERIES = {
     "history": ("association=nour", "association=nobody"),
     "registry": ("imported=3-0-1",),
     "check": ("refusal=finished",),
-    "report.png": ("since=2026-11-02",),
+    "report.png": ("since=2026-11-02T00:00:00Z",),
 }
 """Queries of a page in addition to its enumerated parameters, by the last part of the route."""
 SLOW_SUFFIXES = ("report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")

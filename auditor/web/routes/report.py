@@ -9,12 +9,13 @@ without a session). Both pages are the same for every token, so they do not reve
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import AwareDatetime
 from starlette.background import BackgroundTask
 
 from auditor.conclusions import replies
@@ -187,16 +188,15 @@ def _load_level(report_request: ReportRequest, view: AssociationView, since: dat
 
 
 @router.get("/{language}/report.png", dependencies=[access.REPORT_LINK_ACCESS])
-def download_card(report_request: CurrentReportRequest, since: date) -> Response:
-    """Send a picture of what improved since the start of a day, to share."""
+def download_card(report_request: CurrentReportRequest, since: AwareDatetime) -> Response:
+    """Send a picture of what improved since a time, to share."""
     _require_typst()
     context, view = report_request.context, _load_view(report_request)
-    start = datetime.combine(since, time(), UTC)
-    level = _load_level(report_request, view, start)
-    card = build_card(view, start, level, context.translator)
+    level = _load_level(report_request, view, since)
+    card = build_card(view, since, level, context.translator)
     network = context.app.config.network.display_name(context.language)
     picture = pdf.render_card({**card, "footer": network})
-    headers = {"content-disposition": f'attachment; filename="{since}.png"'}
+    headers = {"content-disposition": f'attachment; filename="{since.date()}.png"'}
     return Response(picture, media_type="image/png", headers=headers)
 
 
