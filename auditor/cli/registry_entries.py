@@ -1,6 +1,6 @@
 """`registry add`, `set`, `stop` and `follow`: single entries of the registry, by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 import typer
@@ -20,6 +20,7 @@ from auditor.registry.entries import (
     make_unused_id,
 )
 from auditor.registry.importer import parse_registry_entry
+from auditor.registry.issues import Issue
 from auditor.runs.erasure import find_erased_in_import
 from storage.models.audit import AssociationEntry
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
@@ -36,7 +37,9 @@ def add_association(
     context: typer.Context,
     cells: CellsArgument,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Add a second one of a name.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Also one of a used name, or an erased one.")
+    ] = False,
     author: AuthorOption = None,
 ) -> None:
     """Add an association to the registry.
@@ -51,7 +54,8 @@ def add_association(
             reason = f"{namesakes[0].id} has the same name"
             raise InputError(" ".join(cells), reason, f"registry set {namesakes[0].id}, or --yes")
         association = make_unused_id(app.store.registry, values.get("name", ""))
-        _save_cells(app, association, values, author)
+        refused = BLOCKING_ISSUES if yes else BLOCKING_ISSUES | {Issue.ERASED_ASSOCIATION}
+        _save_cells(app, association, values, author, refused)
     typer.echo(association)
 
 
@@ -125,12 +129,18 @@ def _get_origin(author: str | None) -> ChangeOrigin:
     return ChangeOrigin((author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source)
 
 
-def _save_cells(app: App, association: str, cells: Mapping[str, str], author: str | None) -> None:
+def _save_cells(
+    app: App,
+    association: str,
+    cells: Mapping[str, str],
+    author: str | None,
+    refused: Collection[Issue] = BLOCKING_ISSUES,
+) -> None:
     """Save values of an association and print their problems. Raises InputError for a wrong one."""
     result = parse_registry_entry({"id": association, **cells}, app.config.network.language)
     shared = find_shared_accounts(app.store.registry, result)
     for problem in (*result.problems, *shared, *find_erased_in_import(app, result)):
-        if problem.issue in BLOCKING_ISSUES:
+        if problem.issue in refused:
             reason = Translator("en").term("problem", problem.issue)
             raise InputError(f"{problem.column}={problem.value}", reason, "another value")
         print_message(problem.describe(Translator("en")))

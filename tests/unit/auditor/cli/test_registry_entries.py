@@ -62,6 +62,14 @@ def test_wrong_value_is_refused_and_changes_nothing(auditor, registry, arguments
     assert registry() == before
 
 
+def test_erased_association_is_added_again_only_on_request(auditor, registry):
+    assert auditor("registry", "erase", "club-tifawt", "--yes").code == 0
+    assert auditor("registry", "add", "name=Club Tifawt").code == 3
+    assert registry() == {}
+    assert auditor("registry", "add", "name=Club Tifawt", "--yes").code == 0
+    assert set(registry()) == {"club-tifawt"}
+
+
 def test_second_association_of_a_name_is_added_on_request(auditor, registry):
     assert auditor("registry", "add", "--yes", "name=Club Tifawt").out == "club-tifawt-2\n"
     assert set(registry()) == {"club-tifawt", "club-tifawt-2"}
