@@ -6,7 +6,7 @@ The past is rebuilt from what was recorded until then. Also its open gaps, from 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from operator import attrgetter
 
@@ -92,6 +92,20 @@ def build_network_overview(
     )
 
 
+def find_change_period(store: Store, since: date) -> tuple[date, datetime, date | None]:
+    """Return the first day of listed changes since a day, its start, and the day of the first run.
+
+    The first run changes nothing: there is nothing to compare with. Its day is None unless the
+    period begins later because of it.
+    """
+    first_run_day = None
+    first_run = store.runs.get_first_evaluated()
+    if first_run is not None and since <= first_run.started_at.date():
+        first_run_day = first_run.started_at.date()
+        since = first_run_day + timedelta(days=1)
+    return since, datetime.combine(since, time(), UTC), first_run_day
+
+
 def iter_association_views(
     store: Store,
     config: Config,
@@ -173,15 +187,10 @@ def _iter_past_views(
 
     runs = [run for run in store.runs.list_evaluated() if run.started_at <= as_of]
     evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
-    owners = find_account_owners(
-        store.registry.list_accounts(include_withdrawn=True),
-        as_of,
-        store.decisions.list_decisions(),
-        evaluation_time.run_started_at,
-    )
     replay = RunReplay(store, config, runs)
     for association in associations:
         state = replay.rebuild_association(association)
+        owners = replay.find_owners(collect_account_keys(state), as_of)
         yield build_association_view(state, config, evaluation_time, owners)
 
 

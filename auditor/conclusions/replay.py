@@ -39,6 +39,7 @@ from probes.models.probe import run_offline
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association, AuditRun, Decision, Observation
+from storage.models.users import AuditLogEntry
 from storage.observations.comparison import get_response_seconds, replace_response_seconds
 from storage.retention import PROFILE_REMOVED_FACT
 from storage.sanitize import sanitize
@@ -79,8 +80,7 @@ class RunReplay:
         self._body_store = body_store
         self._config = config
         self._facet_counts = facet_counts or {}
-        self._listed_ids = set(map(attrgetter("id"), store.registry.list_associations()))
-        self._registry_changes = store.audit_log.group_changes_by_association()
+        self._changes: dict[str, list[AuditLogEntry]] = {}
         self._disowning_decisions = group_by_association(load_disowning_decisions(store))
         self._links_by_key: dict[AccountKey, list[AccountRow]] = {}
         self._replays_by_page: dict[
@@ -94,7 +94,9 @@ class RunReplay:
         self.channels_without_profile = set()
         accounts = tuple(store.registry.list_accounts(name, include_withdrawn=True))
         account_by_id = {account.id: account for account in accounts}
-        registry = RegistrySnapshot(association, name in self._listed_ids, accounts)
+        entry = store.registry.get_association_entry(name)
+        is_listed = entry is not None and entry.withdrawn_at is None
+        registry = RegistrySnapshot(association, is_listed, accounts)
         log_entries = store.audit_log.list_audit_log(name, limit=None)
         domain_checks = store.domain_checks.list_domain_checks(name)
         observations: dict[int | None, list[Observation]] = defaultdict(list)
@@ -120,13 +122,13 @@ class RunReplay:
                 replayed[observation.account_id] = self._replay_observation(row, observation, state)
             evaluation_time = build_evaluation_time(run, run.unreliable_channels)
             linked_keys = collect_linked_keys(state, replayed.values())
-            owners = self._find_owners(linked_keys, run.as_of)
+            owners = self.find_owners(linked_keys, run.as_of)
             state = evaluate_association(state, replayed, evaluation_time, self._policy, owners)
             if counts := self._facet_counts.get(run.id):
                 count_statuses(counts, state, evaluation_time, self._config)
         return replace(state, association=association, accounts=accounts)
 
-    def _find_owners(self, keys: set[AccountKey], timestamp: datetime) -> AccountOwners:
+    def find_owners(self, keys: set[AccountKey], timestamp: datetime) -> AccountOwners:
         """Return which associations had registered these accounts at a point in time."""
         unread_keys = keys - self._links_by_key.keys()
         self._links_by_key.update({key: [] for key in unread_keys})
@@ -134,7 +136,10 @@ class RunReplay:
             self._links_by_key[row.channel, str(row.identity.key)].append(row)
         found = chain.from_iterable(self._links_by_key[key] for key in keys)
         rows = sorted(found, key=attrgetter("id"))
-        links = list(iter_links_at(rows, self._registry_changes, timestamp))
+        log = self._store.audit_log
+        for association in set(map(attrgetter("association"), rows)) - self._changes.keys():
+            self._changes[association] = log.list_audit_log(association, limit=None)
+        links = list(iter_links_at(rows, self._changes, timestamp))
         decisions: list[Decision] = []
         for association in set(map(attrgetter("association"), links)):
             decisions += self._disowning_decisions.get(association, ())

@@ -24,7 +24,11 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from auditor.conclusions.association_view import AssociationView
-from auditor.conclusions.network_view import NetworkOverview, build_network_overview
+from auditor.conclusions.network_view import (
+    NetworkOverview,
+    build_network_overview,
+    find_change_period,
+)
 from auditor.conclusions.replies import ReplyRefusal, select_completed_steps
 from auditor.conclusions.summary import summarize_channel
 from auditor.config.schema import Config
@@ -321,7 +325,7 @@ def publish_site(
     Each file is written atomically. Raises OSError. Only a killed process (SIGKILL) leaves its
     unfinished file, `NAME.PID.part`.
     """
-    week_start = now - timedelta(days=7)
+    _, week_start, _ = find_change_period(app.store, now.date() - timedelta(days=6))
     overview = build_network_overview(app.store, app.config, now, since=week_start)
     total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
     written = 0

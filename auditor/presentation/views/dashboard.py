@@ -6,13 +6,14 @@ Everything is read from the stored counts and summaries. No association is evalu
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby, pairwise, product, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
 from typing import Any, get_args
 
 from auditor.checking.clock import find_delayed_day, find_next_start_time
+from auditor.conclusions.network_view import find_change_period
 from auditor.conclusions.replies import load_unsettled_proposals, load_waiting_replies
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.conclusions.summary import ChannelFigures, build_channel_figures, get_region_key
@@ -145,20 +146,6 @@ def build_groups(
         }
         groups.append(group)
     return sorted(groups, key=lambda group: (-group["total_change"], group["name"]))
-
-
-def find_change_period(store: Store, since: date) -> tuple[date, datetime, date | None]:
-    """Return the first day of listed changes since a day, its start, and the day of the first run.
-
-    The first run changes nothing: there is nothing to compare with. Its day is None unless the
-    period begins later because of it.
-    """
-    first_run_day = None
-    first_run = store.runs.get_first_evaluated()
-    if first_run is not None and since <= first_run.started_at.date():
-        first_run_day = first_run.started_at.date()
-        since = first_run_day + timedelta(days=1)
-    return since, datetime.combine(since, time(), UTC), first_run_day
 
 
 SHOWN_CALLS = 5

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BeforeValidator, Field
 
+from auditor.conclusions.network_view import find_change_period
 from auditor.conclusions.summary import AssociationFilter, get_region_key
 from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.core.i18n.catalogs import gettext_noop
@@ -18,7 +19,6 @@ from auditor.core.rendering import svg
 from auditor.presentation import report_links
 from auditor.presentation.views import export
 from auditor.presentation.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
-from auditor.presentation.views.dashboard import find_change_period
 from auditor.presentation.views.export import (
     DOMAIN_GAP,
     EXPORT_KINDS,
@@ -219,9 +219,8 @@ def stream_download(
 def download_domain_calendar(context: PageContext) -> Response:
     """Return a calendar of the domains to renew, of the associations that the user manages."""
     found = context.load_fresh_store().gap_search.list_visible_gaps(
-        # domains in a calendar
         code=DOMAIN_GAP,
-        limit=10_000,
+        limit=10_000,  # domains in a calendar
     )
     domain_gaps = [
         (row.association.display_name(context.language), row.gap)
@@ -238,8 +237,6 @@ CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)
 SHOWN_GAP_KINDS = 4
 """The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
 room."""
-DEFAULT_CHANGE_PERIOD = timedelta(days=30)
-"""The period of a pack if no day is given. Meetings are usually monthly."""
 CallLimit = Annotated[int, Field(ge=1, le=MAX_CALLS)]
 
 
@@ -334,4 +331,5 @@ def download_meeting_workbook(
 def _choose_first_day(context: RequestContext, since: date | None) -> date:
     """Return the given or the default day. A day in the future is today."""
     today = context.now.date()
-    return min(since or today - DEFAULT_CHANGE_PERIOD, today)
+    # the period of a pack if no day is given. Meetings are usually monthly.
+    return min(since or today - timedelta(days=30), today)
