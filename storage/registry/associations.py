@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 
 from probes.models.finding import LinkKind
 from storage.database.connection import Repository, split_into_batches
@@ -219,13 +219,9 @@ class RegistryRepository(Repository):
         query = select(CONTACT).where(CONTACT.c.association.in_(associations))
         return dict(self._load_all(query, lambda row: (row.association, to_contact(row))))
 
-    def find_associations_by_phone(self, digits: str) -> list[str]:
-        """Return the associations whose telephone number contains these digits."""
-        phone: ColumnElement[str] = CONTACT.c.phone
-        for separator in " .-/()":
-            phone = func.replace(phone, separator, "")
-        query = select(CONTACT.c.association).where(phone.contains(digits, autoescape=True))
-        return list(self._load_values(query.limit(100)))
+    def list_phones(self) -> list[tuple[str, str | None]]:
+        """Return the ids of all associations with a contact, each with its telephone number."""
+        return self._load_all(select(CONTACT.c.association, CONTACT.c.phone), tuple)
 
     def get_account_channels(self, account_ids: Iterable[int]) -> dict[int, str]:
         """Return the channels of those of these accounts that are listed, by account id."""

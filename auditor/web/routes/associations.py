@@ -299,7 +299,8 @@ def _find_by_number_or_address(
     store, text = context.app.store, association_filter.q
     with_number = []
     if number := normalize_phone(text):
-        with_number = store.registry.find_associations_by_phone(number[-9:])
+        phones = store.registry.list_phones()
+        with_number = [name for name, phone in phones if normalize_phone(phone) == number]
     identity = identify_link(text)
     accounts = store.registry.find_accounts_by_key([(identity.channel, identity.key or "")])
     with_address = {account.association for account in accounts if not account.withdrawn_at}

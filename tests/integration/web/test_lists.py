@@ -84,6 +84,7 @@ def test_every_chip_leads_to_as_many_associations_as_it_says(client, query):
         ({"channel": "linkedin", "state": "unknown"}, "nour"),
         ({"gap": "channel_dead"}, "nour"),
         ({"q": "+212 612-345678"}, "nour"),
+        ({"q": "٠٦١٢٣٤٥٦٧٨"}, "nour"),
         ({"q": "0612345679"}, ""),
         ({"q": "facebook.com/Nour.Agadir"}, "nour"),
         ({"q": "m.facebook.com/nour.agadir", "gap": "channel_dead"}, "nour"),
