@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import FormData
 
-from auditor.core.errors import InputError, RunLockedError
+from auditor.core.errors import InputError, RunLockedError, TranslatableError
 from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, gettext_noop
 from auditor.registry import exporter
 from auditor.registry.changes import RegistryChangeLine
@@ -149,18 +149,27 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         saved_entry, saved_cells = _load_entry(context, association)
         version = _compute_version(saved_cells)
         return _render_entry_form(context, saved_entry, cells, version=version, status=409)
-    return context.confirm(
-        context.links.association_url(saved_entry.id),
-        gettext_noop("Entry saved."),
-        lambda now: context.app.store.registry.save_registry(
+    new_version = _compute_version(_load_entry(context, association)[1])
+
+    def restore(now: datetime) -> None:
+        if _compute_version(_load_entry(context, association)[1]) != new_version:
+            reason = "it was changed meanwhile"
+            raise TranslatableError(association, reason, message=CHANGED_MEANWHILE)
+        context.app.store.registry.save_registry(
             [saved_entry],
             saved_accounts,
             now,
             origin=ChangeOrigin(context.author, "web"),
             is_complete=False,
             present_columns=import_result.columns,
-        ),
+        )
+
+    return context.confirm(
+        context.links.association_url(saved_entry.id), gettext_noop("Entry saved."), restore
     )
+
+
+CHANGED_MEANWHILE = gettext_noop("The entry was changed meanwhile, so nothing was undone.")
 
 
 def _read_cells(form: FormData) -> Cells:

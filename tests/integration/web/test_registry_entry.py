@@ -31,12 +31,14 @@ REGISTRY = ([NOUR, AMAL], LINKS)
 
 def save_entry(app, **changed):
     """Submit the stored entry with some fields changed."""
+    with logged_in_client(app) as client:
+        return submit_entry(client, **changed)
+
+
+def submit_entry(client, **changed):
     fields = {"name": NOUR.name, "city": "Agadir", "language": "ar", "tags": "a, b"}
     fields |= {"media_officer": "volunteer", "facebook": "\r\n".join(TYPED)}
-    with logged_in_client(app) as client:
-        return client.post(
-            f"/en{ADDRESS}", data={"version": get_version(client), **fields, **changed}
-        )
+    return client.post(f"/en{ADDRESS}", data={"version": get_version(client), **fields, **changed})
 
 
 def get_version(client):
@@ -65,6 +67,22 @@ def test_saved_entry_is_logged_with_its_author(app):
     entries = app.store.audit_log.list_audit_log("nour/1", limit=4)
     assert {(entry.author, entry.source) for entry in entries} == {("Amina", "web")}
     assert {entry.field for entry in entries} == {*changed, "none_by_choice"}
+
+
+def test_entry_that_was_changed_or_erased_meanwhile_is_not_undone(app, client):
+    """Undo brings back neither what somebody overwrote nor what was erased."""
+    saved = submit_entry(client, city="Tiznit").headers["location"]
+    [undo] = re.findall(r'action="(/en/undo/[^"]+)"', get_text(client, saved))
+    submit_entry(client, city="Rabat")
+    assert client.post(undo).status_code == 303
+    get_text(client, saved, "changed meanwhile, so nothing was undone")
+    assert app.store.registry.get_association("nour/1").city == "Rabat"
+    saved = submit_entry(client, city="Fès").headers["location"]
+    [undo] = re.findall(r'action="(/en/undo/[^"]+)"', get_text(client, saved))
+    erasure = {"scope": "all", "confirmation": "nour/1"}
+    assert client.post("/en/registry/erase/nour%2F1", data=erasure).status_code == 303
+    assert client.post(undo).status_code == 404
+    assert app.store.registry.get_association("nour/1") is None
 
 
 @pytest.mark.parametrize(
