@@ -266,12 +266,12 @@ class _Recorder:
         remedy = f"--account {' or '.join(names)}"
         if not self.rows:
             remedy = "list it in the spreadsheet and import it, or `auditor decide claim`"
-            message = gettext_noop("The registry has no account of it on this channel.")
+            message = gettext_noop("The registry lists no account for it on this channel.")
             raise DecisionError(
                 self.place, "it has no account on this channel", remedy, message=message
             )
         if typed:
-            message = gettext_noop("The registry has no account of it at this address: {typed}")
+            message = gettext_noop("The registry lists no account for it at this address: {typed}")
             why = f"{self.place} has no such account"
             raise DecisionError(typed, why, remedy, message=message, typed=typed)
         message = gettext_noop("It has several accounts on this channel. Choose one.")

@@ -6,7 +6,7 @@ association reads only rows of that association.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -17,9 +17,10 @@ from auditor.conclusions.run_results import index_by_account
 from auditor.conclusions.summary import AssociationFilter, find_account_status, summarize_channel
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import get_gap_kind
+from auditor.presentation.reports.text import list_recently_closed_gaps
 from auditor.presentation.views.json_items import build_decision_items
 from auditor.rules.account_status import iter_status_outlooks
-from auditor.rules.engine import is_gap_open, was_closed_since
+from auditor.rules.engine import is_gap_open
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Presence
 from storage.models.audit import (
@@ -134,10 +135,9 @@ It is "present", "absent", "unknown", or "" if nothing was checked.
 
 
 def load_check_history(
-    # how many runs a strip shows
     store: Store,
     associations: Collection[str],
-    run_count: int = 14,
+    run_count: int = 14,  # how many runs a strip shows
 ) -> tuple[Strips, dict[tuple[str, str], int]]:
     """Return the strips of several associations in the newest evaluated runs, with two queries.
 
@@ -170,8 +170,6 @@ def build_strips(runs: Sequence[AuditRun], presences: Iterable[AccountPresence])
     return strips
 
 
-RECENT_PERIOD = timedelta(days=30)
-"""How long a closed gap is listed."""
 MAX_EVENTS = 60
 """How many events are listed at most."""
 NEWEST_EVENTS = 10
@@ -227,9 +225,7 @@ def build_association_detail(
         "view": view,
         "channels": channels,
         "gap_groups": [(kind, problems[kind]) for kind in GAP_KINDS if kind in problems],
-        "recently_closed_gaps": [
-            gap for gap in view.reportable_gaps if was_closed_since(gap, now - RECENT_PERIOD)
-        ],
+        "recently_closed_gaps": list_recently_closed_gaps(view, now),
         "waived_gaps": waived_gaps,
         "unchecked_channels": list(dict.fromkeys(unchecked)),
         "decisions": decision_items[::-1],

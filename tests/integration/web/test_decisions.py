@@ -47,7 +47,7 @@ def decisions(app):
         ),
         (
             {"kind": "confirm", "channel": "youtube"},
-            "The registry has no account of it on this channel.",
+            "The registry lists no account for it on this channel.",
         ),
         (
             {"kind": "confirm", "channel": "facebook", "until": "soon"},
