@@ -108,8 +108,6 @@ COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 COLUMN_GAP = 2
 """Spaces between two columns of a table."""
-UNBROKEN_WIDTH = 12
-"""Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
 
 
 def print_table(
@@ -173,7 +171,8 @@ def _print_rich_table(
     if sum(widths.values()) > console.width + COLUMN_GAP:
         headings.pop(optional_column or "", None)
     for name, heading in headings.items():
-        is_narrow = widths[name] <= UNBROKEN_WIDTH + COLUMN_GAP
+        # Narrow columns are never wrapped; the others share the rest of the terminal's width.
+        is_narrow = widths[name] <= 12 + COLUMN_GAP
         table.add_column(heading, overflow="fold", no_wrap=is_narrow)
     for row in rows:
         table.add_row(*(row[name] for name in headings))

@@ -42,9 +42,6 @@ from storage.errors import build_file_error
 from storage.models.users import Role
 from storage.tables.users import User
 
-CONFIG_FILE_MODE = 0o644
-"""The configuration has no secrets, and the service may run as another user than its author."""
-
 FIRST_CONFIG = """\
 # The settings that each network changes. A setting whose line begins with "# " is not set.
 # All others have their defaults: `auditor init --all-settings FOLDER` writes every setting.
@@ -95,7 +92,8 @@ def init(
     config_file = folder / "config.toml"
     config = find_packaged_config().read_bytes() if all_settings else FIRST_CONFIG.encode()
     for file, content, mode in (
-        (config_file, config, CONFIG_FILE_MODE),
+        # the configuration has no secrets, and the service may run as another user than its author
+        (config_file, config, 0o644),
         (spreadsheet, to_csv(build_export_rows([], [])), PRIVATE_FILE_MODE),
     ):
         outcome = "already exists, not changed"

@@ -60,7 +60,6 @@ QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")
 """Question marks without letters: Arabic text that was saved in an encoding without Arabic."""
 ARABIC_AS_LATIN_PATTERN = re.compile("[\xd8\xd9][^A-Za-z ]")
 """An Arabic letter in UTF-8 that was decoded as two Latin-1 characters."""
-MIN_MOJIBAKE_LETTERS = 3
 
 
 def is_mojibake(text: str) -> bool:
@@ -69,7 +68,7 @@ def is_mojibake(text: str) -> bool:
     sample = text[:200]
     latin_letters = ARABIC_AS_LATIN_PATTERN.findall(sample)
     has_question_marks = QUESTION_MARKS_PATTERN.fullmatch(sample) is not None
-    return has_question_marks or len(latin_letters) >= MIN_MOJIBAKE_LETTERS
+    return has_question_marks or len(latin_letters) >= 3
 
 
 @dataclass(frozen=True, slots=True)

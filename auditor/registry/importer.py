@@ -132,16 +132,14 @@ def parse_registry_entry(cells: Mapping[str, str], language: str) -> ImportResul
     return _RegistryReader(heading, language).read_rows(Sheet((heading, row)), [row])
 
 
-TOTAL_NAMES = ("total", "totaux", "total général", "sum", "somme", "المجموع", "مجموع", "الإجمالي")
-
-
 @cache
 def list_names_of_other_rows() -> Mapping[str, Issue]:
     """Return the normalized names of totals and of the template's example, with their issue."""
+    totals = ("total", "totaux", "total général", "sum", "somme", "المجموع", "مجموع", "الإجمالي")
     examples = [Translator(language).term("example_row", "name") for language in LANGUAGE_NAMES]
     return {
         **dict.fromkeys(map(normalize_label, examples), Issue.EXAMPLE_ROW),
-        **dict.fromkeys(map(normalize_label, TOTAL_NAMES), Issue.TOTAL_ROW),
+        **dict.fromkeys(map(normalize_label, totals), Issue.TOTAL_ROW),
     }
 
 

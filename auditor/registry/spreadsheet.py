@@ -37,8 +37,6 @@ GUARD_PATTERN = re.compile(rf"^'(?={FORMULA_PATTERN.pattern})")
 """The apostrophe that prevents a cell from running as a formula."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
-MIN_VALID_UTF8_LETTERS = 3
-"""If so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,8 @@ def _decode_text(data: bytes) -> tuple[str, str | None]:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
         valid_text = error.object[: error.start].decode()
-    if sum(letter > "\x7f" for letter in valid_text) >= MIN_VALID_UTF8_LETTERS:
+    # if so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8
+    if sum(letter > "\x7f" for letter in valid_text) >= 3:
         raise SpreadsheetError("damaged", line=len(re.findall(r"\r\n?|\n", valid_text)) + 1)
     arabic = data.decode("cp1256", errors="replace")
     if ARABIC_WORD_PATTERN.search(arabic):

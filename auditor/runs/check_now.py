@@ -33,8 +33,6 @@ logger = EventLogger(__name__)
 RECHECK_INTERVAL = timedelta(minutes=10)
 """How long an association is not rechecked again, and how long the result is shown."""
 
-RECHECK_TIMEOUT_SECONDS = 45.0
-"""Seconds that one account may take: a user waits for the page."""
 
 RecheckRefusal = Literal["busy", "recently_checked", "run_in_progress", "parsers_broken"]
 """The reasons for which a recheck is not possible now."""
@@ -156,7 +154,8 @@ async def _recheck_account(
     result = circuit_breaker.skip_if_open(row) if circuit_breaker else None
     if result is None:
         try:
-            async with asyncio.timeout(RECHECK_TIMEOUT_SECONDS):
+            # seconds that one account may take: a user waits for the page
+            async with asyncio.timeout(45.0):
                 if row.channel in checker.api_budgets:
                     [result] = await checker.check_together([account])
                 else:

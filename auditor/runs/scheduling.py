@@ -36,8 +36,6 @@ from storage.models.audit import AuditRun, AuditRunState
 
 logger = EventLogger(__name__)
 
-CATCH_UP_INTERVAL = timedelta(minutes=30)
-"""Interval of the search for missed runs: timers stop while a laptop sleeps."""
 
 MAX_SILENCE_SECONDS = 75 * 60.0
 """Seconds without a sign of life after which the scheduler counts as dead.
@@ -101,7 +99,8 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
     scheduler.add_job(job.run_if_due, hour, id="nightly run")
     scheduler.add_job(
         job.run_if_due,
-        IntervalTrigger(seconds=int(CATCH_UP_INTERVAL.total_seconds()), timezone=UTC),
+        # interval of the search for missed runs: timers stop while a laptop sleeps
+        IntervalTrigger(seconds=int(timedelta(minutes=30).total_seconds()), timezone=UTC),
         id="catch up",
         next_run_time=datetime.now(UTC),
     )

@@ -56,10 +56,6 @@ class ProbesCrashedError(Exception):
     """More than half of the probes crashed. The next session checks their accounts again."""
 
 
-MAX_CRASHED_SHARE = 0.5
-"""Share of crashed probes above which a run shows the state of the auditor, not of the accounts."""
-
-
 def refuse_crashed_canaries(canary_readings: CanaryReadings) -> None:
     """Raise ProbesCrashedError if the probes of most canaries crashed."""
     findings = [finding for _, finding in canary_readings]
@@ -87,7 +83,8 @@ def refuse_crashed_checks(store: Store, run: AuditRun) -> None:
 
 def _are_too_many(crashes: Sequence[Finding], total: int, subject: str) -> bool:
     """Return True, after an entry in the log, if more than half of the probes crashed."""
-    if len(crashes) <= MAX_CRASHED_SHARE * total:
+    # share of crashed probes above which a run shows the state of the auditor, not of the accounts
+    if len(crashes) <= 0.5 * total:
         return False
     logger.error(
         "probes_crashed",

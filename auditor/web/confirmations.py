@@ -21,8 +21,6 @@ MAX_AGE = timedelta(days=1)
 """How long an action can be undone in its confirmation."""
 MAX_COUNT = 1000
 """Confirmations that are kept; older ones are forgotten."""
-DOUBLE_CLICK_PERIOD = timedelta(minutes=1)
-"""A form that the same user sends again within this time is not executed again."""
 
 
 @dataclass(kw_only=True)
@@ -76,7 +74,8 @@ class Confirmations:
             or (newest.author, newest.submission) != (author, submission)
         ):
             return None
-        return newest if now - newest.done_at <= DOUBLE_CLICK_PERIOD else None
+        # A form that the same user sends again within this time is not executed again
+        return newest if now - newest.done_at <= timedelta(minutes=1) else None
 
     def undo(self, confirmation: Confirmation, now: datetime) -> None:
         """Take an action back, once. If that fails, the confirmation has the error."""

@@ -240,8 +240,6 @@ MAX_SESSION_IDLE_TIME = timedelta(hours=8)
 """A session ends after this time without use."""
 MAX_SESSION_AGE = timedelta(hours=24)
 """A session ends after this time in any case."""
-SESSION_TOUCH_INTERVAL = timedelta(minutes=1)
-"""Minimum time between two updates of a session's last use, so that reading rarely writes."""
 
 
 def start_session(
@@ -275,7 +273,8 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     idle_time = now - session.last_seen_at
     if now - session.started_at >= MAX_SESSION_AGE or idle_time >= MAX_SESSION_IDLE_TIME:
         return None
-    if idle_time >= SESSION_TOUCH_INTERVAL:
+    # minimum time between two updates of a session's last use, so that reading rarely writes
+    if idle_time >= timedelta(minutes=1):
         with suppress(StoreError):  # pages are shown even if the database cannot be written
             store.sessions.touch(session.token_hash, now)
     return user

@@ -159,10 +159,9 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
     # words of a title that the model reads
     title_words = list_words(document.title, own_host, 20)
     heading_words = list_words(
-        # words of headings that the model reads
         " . ".join(document.headings[:MAX_HEADINGS]),
         own_host,
-        40,
+        40,  # words of headings that the model reads
     )
     text_words = list_words(document.text[:MAX_TEXT_CHARS], own_host, MAX_TEXT_WORDS)
     terms_by_place = {

@@ -296,7 +296,8 @@ class HttpConnection(asyncio.Protocol):
         else:
             names = _decode_certificate_names(self.tls_object.getpeercert(binary_form=True) or b"")
         readable = set(filter(_CERTIFICATE_NAME.fullmatch, map(str.lower, names)))
-        return tuple(sorted(readable)[:MAX_CERTIFICATE_NAMES])
+        # DNS names that are read of a certificate
+        return tuple(sorted(readable)[:100])
 
     def make_idle(self) -> bool:
         """Prepare for another request. Returns False if the connection cannot be reused.
@@ -330,8 +331,6 @@ def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> byt
     return b"\r\n".join([*lines, b"", b""])
 
 
-MAX_CERTIFICATE_NAMES = 100
-"""DNS names that are read of a certificate."""
 _CERTIFICATE_NAME = re.compile(r"(?:\*\.)?[a-z0-9_.-]{1,251}")
 
 

@@ -26,8 +26,6 @@ DEFAULT_HEADERS = (
 )
 MAX_HEADER_CHARS = 4096
 """Characters of the value of a header that are kept."""
-MAX_HEADERS = 200
-"""Headers of a response that are kept."""
 # A received header that was cut or is no printable ASCII cannot be sent back.
 _SENDABLE_VALUE = re.compile(rf"[ -~]{{1,{MAX_HEADER_CHARS - 1}}}")
 # A redirect loop at a login page waits for a cookie, and none is sent.
@@ -156,7 +154,8 @@ class RequestSender:
         except FetchError as error:
             error.status = status
             raise
-        items = list(headers.items())[:MAX_HEADERS]
+        # headers of a response that are kept
+        items = list(headers.items())[:200]
         return Page(
             url=str(chain.url),
             status=status,

@@ -85,8 +85,6 @@ def _check_channel(
         yield "warn" if is_unusual else "ok", text
 
 
-PAGE_TIMEOUT_SECONDS = 8.0
-"""Seconds of one request."""
 DNS_TIMEOUT_SECONDS = 1.0
 """Seconds of one attempt; there are two."""
 
@@ -118,7 +116,8 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
-    limits = {"timeout": PAGE_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
+    # seconds of one request
+    limits = {"timeout": 8.0, "dns_timeout": DNS_TIMEOUT_SECONDS}
     options = config.fetch.model_copy(update={"max_retries": 0, **limits})
     async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
         outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values()))

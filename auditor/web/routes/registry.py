@@ -47,8 +47,6 @@ MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
 """Bytes of an uploaded spreadsheet."""
 MAX_SHOWN_CHANGES = 500
 """The preview lists at most so many associations of a kind, and changes."""
-MAX_REFRESHED_SUMMARIES = 1000
-"""Summaries that an import updates at once. If it changes more, the service does so afterwards."""
 BUSY_SECONDS = "60"
 """Seconds after which a user whose import was refused may try again."""
 _import_slot = Lock()
@@ -261,7 +259,8 @@ def submit_import_decision(
             preview_url = _build_preview_url(context, upload_name)
             return RedirectResponse(f"{preview_url}?has_changed=1", 303)
         uploads.delete(upload_name)
-        refresh_summaries(context.app.store, context.app.config, max_stale=MAX_REFRESHED_SUMMARIES)
+        # If an import changes more, the service updates their summaries afterwards.
+        refresh_summaries(context.app.store, context.app.config, max_stale=1000)
     counts = "-".join(map(str, count_changed_associations(preview.changes)))
     return RedirectResponse(f"{registry_url}?imported={counts}", 303)
 
