@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from auditor.demo.apis import APIS
 from auditor.demo.associations import (
     ALL_DEMO_CHANNELS,
     ASSOCIATIONS,
@@ -17,6 +16,7 @@ from auditor.demo.associations import (
     DemoAssociation,
     load_demo_associations,
 )
+from auditor.demo.domain_registry import REGISTRY_HOST, SUCCESSOR_HOST, respond_domain_registry
 from auditor.demo.model import (
     CONNECTION_REFUSED_RESPONSE,
     CONNECTION_TIMEOUT_RESPONSE,
@@ -47,7 +47,11 @@ HOST_ALIASES = {
     "tiktok.com": "www.tiktok.com",
     "whatsapp.com": "www.whatsapp.com",
 }
-HANDLERS = {**PLATFORMS, **APIS}
+HANDLERS = {
+    **PLATFORMS,
+    REGISTRY_HOST: ("website", respond_domain_registry),
+    SUCCESSOR_HOST: ("website", respond_domain_registry),
+}
 PLATFORM_HOSTS = frozenset(HANDLERS | HOST_ALIASES)
 
 

@@ -71,13 +71,6 @@ UNRELIABLE_YOUTUBE_RUN = 6
 SECOND_IMPORT_RUN = 9
 """The run before which the coordinator imports the corrected spreadsheet."""
 
-API_FAILURES = {
-    "youtube": (12, "rate_limited"),
-    "twitter": (9, "server_error"),
-    "facebook": (10, "server_error"),
-}
-"""The run in which the API of a channel fails, and the resulting reason."""
-
 SLOW_SITE_DELAY_SECONDS = 1.52
 """Delay of a slow site. The demo sets the limit of the rule to 1.5 seconds (see `play`)."""
 
@@ -224,13 +217,6 @@ CONNECTION_TIMEOUT_RESPONSE = FakeResponse(
     504, b"", headers={"proxy-status": "demo; error=connection_timeout"}, delay_seconds=60.0
 )
 """A firewall that drops packets. Most clients time out before the proxy responds."""
-
-
-DEMO_API_KEYS = {
-    "youtube": "demo-youtube-key",
-    "twitter": "demo-x-token",
-    "facebook": "demo-facebook-token",
-}
 
 
 MONTH_NAMES = {

@@ -12,11 +12,10 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Self
 
 from auditor.app import App
@@ -155,18 +154,12 @@ def prepare_demo_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def write_demo_config(
-    folder: Path,
-    port: int,
-    environ: Mapping[str, str] = MappingProxyType({}),
-    *,
-    public_url: str = DEFAULT_PUBLIC_URL,
-) -> Config:
-    """Write the configuration file of the demo and load it. `environ` may set API keys."""
+def write_demo_config(folder: Path, port: int, public_url: str = DEFAULT_PUBLIC_URL) -> Config:
+    """Write the configuration file of the demo and load it."""
     path = folder / "config.toml"
     settings = CONFIG_TEMPLATE.format(port=port) + f'\n[web]\npublic_url = "{public_url}"\n'
     path.write_text(settings + build_demo_rules(), encoding="utf-8")
-    return load_config(path, environ)
+    return load_config(path, {})
 
 
 def build_demo_rules() -> str:

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from auditor.app import App
-from auditor.demo import model, play
+from auditor.demo import play
 from auditor.runs import run
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "demo"
 EXPECTED_VALUES_PATH = FIXTURES / "expected.csv"
 """The values after each of thirty runs. Every scenario reaches its end in them."""
-EXPECTED_VALUES_WITH_KEYS_PATH = FIXTURES / "expected_with_keys.csv"
-"""The values after each of the first fourteen with all API keys."""
 
 FIRST_RUN_AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 AFTER_RUN = timedelta(hours=8)
@@ -94,20 +92,12 @@ def iter_run_ranges(
         yield (*key[:4], run_numbers[0], run_numbers[-1])
 
 
-def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue]:
-    """Return the expected values of a table file."""
+def read_expected_values() -> set[ExpectedValue]:
+    """Return the expected values of the table."""
     expected_values = set()
-    with path.open(encoding="utf-8", newline="") as file:
+    with EXPECTED_VALUES_PATH.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             cells = (row["association"], row["channel"], row["kind"], row["value"])
             for run_number in range(int(row["first"]), int(row["last"]) + 1):
                 expected_values.add(ExpectedValue(*cells, run_number))
     return expected_values
-
-
-def build_api_key_environ() -> dict[str, str]:
-    """Return environment variables that set all demo keys, as an operator sets real ones."""
-    return {
-        f"AUDITOR_CHANNELS__{channel.upper()}__API_KEY": key
-        for channel, key in model.DEMO_API_KEYS.items()
-    }

@@ -1,16 +1,10 @@
-"""A month of runs on the fake web, and two weeks with all API keys: every result is as expected.
-
-Each audit has its own fake web, which counts the requests.
-"""
+"""A month of runs on the fake web, which counts the requests: every result is as expected."""
 
 from __future__ import annotations
 
-import asyncio
-import math
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, time, timedelta
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,23 +15,15 @@ from auditor.conclusions.network_view import build_network_overview
 from auditor.conclusions.reevaluate import reevaluate
 from auditor.config.schema import Config, RetentionSettings
 from auditor.demo import play as demo_play
-from auditor.demo.model import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
+from auditor.demo.model import UNRELIABLE_YOUTUBE_RUN
 from auditor.presentation.reports.html import render_site_pages
 from auditor.retention import prune_evidence
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run
-from probes.links import channel_registry
 from probes.models.finding import Finding, LinkKind
 from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from tests.support import output_formats
-from tests.support.demo_session import (
-    EXPECTED_VALUES_PATH,
-    EXPECTED_VALUES_WITH_KEYS_PATH,
-    ExpectedValue,
-    build_api_key_environ,
-    iter_run_ranges,
-    read_expected_values,
-)
+from tests.support.demo_session import ExpectedValue, iter_run_ranges, read_expected_values
 from tests.support.read_model_consistency import (
     list_dashboard_differences,
     read_tables,
@@ -51,13 +37,9 @@ pytestmark = [
 ]
 
 RUN_COUNT = 30
-KEYED_RUN_COUNT = 14
-"""Runs with API keys. Each API has failed and recovered by then."""
 COMPARED_RUNS = {1, UNRELIABLE_YOUTUBE_RUN, RUN_COUNT}
 """The runs after which all outputs are read and compared, because that takes long."""
 ACCOUNTS = {LinkKind.PROFILE, LinkKind.PAGE, LinkKind.GROUP, LinkKind.PERSON}
-CANARIES = 3  # of a social channel of the demo: two that exist and one that cannot
-API_HOSTS = {channel: channel_registry.get_channel_api(channel).host for channel in API_FAILURES}
 
 
 @dataclass(frozen=True)
@@ -93,32 +75,25 @@ class Audit:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def audits(tmp_path_factory):
-    """Play both audits concurrently.
-
-    The last run is today, because OpenSSL checks certificates against the current date.
-    """
-    folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
-    without, with_keys = await asyncio.gather(
-        play(folders[0], RUN_COUNT, {}), play(folders[1], KEYED_RUN_COUNT, build_api_key_environ())
-    )
-    return SimpleNamespace(without=without, with_keys=with_keys)
+async def audit(tmp_path_factory):
+    """Play the runs. The last is today: OpenSSL checks certificates against the current date."""
+    return await play(tmp_path_factory.mktemp("demo"))
 
 
-async def play(folder, count: int, environ: dict[str, str]) -> Audit:
+async def play(folder) -> Audit:
     demo_play.prepare_demo_folder(folder)
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
     async with demo_play.FakeWebProcess(folder / "ca.pem") as web:
-        with App.open(demo_play.write_demo_config(folder, web.port, environ)) as app:
+        with App.open(demo_play.write_demo_config(folder, web.port)) as app:
             audit = Audit(app.config)
-            for demo_run in demo_play.schedule_demo_runs(RUN_COUNT, now)[:count]:
+            for demo_run in demo_play.schedule_demo_runs(RUN_COUNT, now):
                 demo_play.import_demo_spreadsheet(app, folder, demo_run)
                 await web.switch_to_run(demo_run)
                 finished_run = await run.execute_run(app, demo_run.started_at)
                 audit.runs[demo_run.number] = collect_results(
                     app, finished_run, await web.get_request_counts()
                 )
-                if demo_run.number in COMPARED_RUNS and not environ:
+                if demo_run.number in COMPARED_RUNS:
                     audit.outputs[demo_run.number] = read_outputs(app, folder, demo_run.started_at)
                     later = demo_run.started_at + timedelta(hours=9)
                     differences = list_dashboard_differences(app, later)
@@ -176,39 +151,29 @@ def read_outputs(app: App, folder, now: datetime) -> dict[str, output_formats.Ne
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [("without", EXPECTED_VALUES_PATH), ("with_keys", EXPECTED_VALUES_WITH_KEYS_PATH)],
-)
-async def test_every_status_and_gap_is_as_expected(audits, name, path):
-    """The tables never contradict each other, see tests/integration/demo/test_platform_apis.py."""
-    expected = read_expected_values(path)
-    cells = set().union(*(results.cells for results in getattr(audits, name).runs.values()))
+async def test_every_status_and_gap_is_as_expected(audit):
+    expected = read_expected_values()
+    cells = set().union(*(results.cells for results in audit.runs.values()))
     missed = [f"- {row}" for row in iter_run_ranges(expected - cells)]
     invented = [f"+ {row}" for row in iter_run_ranges(cells - expected)]
     assert missed + invented == []
 
 
-async def test_every_run_is_done_and_channels_are_unreliable_only_if_their_source_fails(audits):
-    unreliable = {}
-    for name, audit in (("without", audits.without), ("with_keys", audits.with_keys)):
-        assert {results.run.state for results in audit.runs.values()} == {AuditRunState.DONE}
-        unreliable[name] = {
-            number: results.run.unreliable_channels
-            for number, results in audit.runs.items()
-            if results.run.unreliable_channels
-        }
-    assert unreliable == {
-        "without": {UNRELIABLE_YOUTUBE_RUN: ("youtube",)},
-        "with_keys": {9: ("twitter",), 10: ("facebook",)},
+async def test_every_run_is_done_and_a_channel_is_unreliable_only_if_its_source_fails(audit):
+    assert {results.run.state for results in audit.runs.values()} == {AuditRunState.DONE}
+    unreliable = {
+        number: results.run.unreliable_channels
+        for number, results in audit.runs.items()
+        if results.run.unreliable_channels
     }
+    assert unreliable == {UNRELIABLE_YOUTUBE_RUN: ("youtube",)}
 
 
 # --- Requests, and their counts in the run report ------------------------------------------------
 
 
-async def test_run_report_has_the_request_count_of_the_proxy(audits):
-    for results in (*audits.without.runs.values(), *audits.with_keys.runs.values()):
+async def test_run_report_has_the_request_count_of_the_proxy(audit):
+    for results in audit.runs.values():
         report, counts = results.run.report.to_json(), results.count_by_host()
         by_host, elsewhere = report["requests_by_host"], report["requests_other_hosts"]
         assert by_host.items() <= counts.items()
@@ -219,8 +184,8 @@ async def test_run_report_has_the_request_count_of_the_proxy(audits):
         assert sum(by_host.values()) + elsewhere["requests"] == counts.total()
 
 
-async def test_without_keys_each_account_is_requested_once(audits):
-    for results in audits.without.runs.values():
+async def test_each_account_is_requested_once(audit):
+    for results in audit.runs.values():
         for channel in ("facebook", "twitter", "linkedin"):
             registered = Counter(row.identity.canonical for row in results.list_checkable(channel))
             assert all(results.request_counts[url] == count for url, count in registered.items())
@@ -229,30 +194,6 @@ async def test_without_keys_each_account_is_requested_once(audits):
             counts = [results.request_counts[url] for url in urls]
             assert counts[0] == 1
             assert sum(counts) <= 3
-        assert results.count_by_host().keys().isdisjoint(API_HOSTS.values())
-
-
-async def test_with_key_only_the_api_of_a_platform_is_requested_and_rarely(audits):
-    for number, results in audits.with_keys.runs.items():
-        hosts = results.count_by_host()
-        page_channels = {
-            channel_registry.find_channel_by_host(host)
-            for host in hosts.keys() - set(API_HOSTS.values())
-        }
-        assert page_channels.isdisjoint(API_FAILURES)
-        accounts = {channel: len(results.list_checkable(channel)) for channel in API_FAILURES}
-        findings = [results.findings.get(row.id) for row in results.list_checkable("facebook")]
-        # each account in trouble makes a call fail for others
-        troubled = [finding for finding in findings if not finding or finding.presence != "present"]
-        most = {
-            "youtube": math.ceil(accounts["youtube"] / 50) + 2 * (accounts["youtube"] + CANARIES),
-            "twitter": 2 * math.ceil(accounts["twitter"] / 100) + 1,
-            "facebook": 2 * math.ceil(accounts["facebook"] / 50) + 2 * len(troubled) + CANARIES,
-        }
-        for channel, calls in most.items():
-            assert hosts[API_HOSTS[channel]] > 0
-            if channel == "youtube" or number != API_FAILURES[channel][0]:  # has a second pass
-                assert hosts[API_HOSTS[channel]] <= calls, (number, channel)
 
 
 # --- What the outputs show -----------------------------------------------------------------------
@@ -265,8 +206,8 @@ async def test_with_key_only_the_api_of_a_platform_is_requested_and_rarely(audit
         *("association pages", "news", "meeting pack", "digest", "site", "terminal summary"),
     ],
 )
-async def test_every_output_agrees_with_the_overview(audits, output_name):
-    for number, outputs in audits.without.outputs.items():
+async def test_every_output_agrees_with_the_overview(audit, output_name):
+    for number, outputs in audit.outputs.items():
         output, overview = outputs[output_name], outputs["overview"]
         compared = {
             field.name: (value, getattr(overview, field.name))
@@ -289,13 +230,13 @@ def leave_out_unused(statuses):
     return {key: status for key, status in statuses.items() if status != "none known"}
 
 
-async def test_pages_agree_with_the_overview(audits):
-    assert audits.without.differences == {number: [] for number in COMPARED_RUNS}
+async def test_pages_agree_with_the_overview(audit):
+    assert audit.differences == {number: [] for number in COMPARED_RUNS}
 
 
-async def test_pruning_and_reevaluation_change_nothing(audits):
+async def test_pruning_and_reevaluation_change_nothing(audit):
     """Must be the last test, because it deletes pages."""
-    config = audits.without.config.model_copy(update={"retention": RetentionSettings(bodies=5)})
+    config = audit.config.model_copy(update={"retention": RetentionSettings(bodies=5)})
     with App.open(config) as app:
         now = app.store.runs.get_latest().started_at
         results_before = read_conclusions(app), render_site(app, now)
