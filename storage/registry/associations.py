@@ -6,8 +6,9 @@ registry use connections: models take 2.8 times as long to read (`registry_impor
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -25,7 +26,7 @@ from storage.registry.registry_import import (
     compare_with_registry,
 )
 from storage.sanitize import sanitize
-from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT
+from storage.tables.core import ACCOUNT, ASSOCIATION, AUDIT_LOG, CONTACT
 from storage.tables.mappers import (
     SELECT_ASSOCIATION_ENTRIES,
     SELECT_ASSOCIATIONS,
@@ -88,7 +89,29 @@ class RegistryRepository(Repository):
             apply_comparison(connection, comparison, changed_at)
             audit_log.append_audit_log(connection, changes.log_entries)
             consistency.mark_stale(self._database, connection, changes.affected_associations)
-        return changes
+            newest_id = connection.scalar(select(func.max(AUDIT_LOG.c.id)))
+        return replace(changes, newest_log_id=newest_id or 0)
+
+    def undo_changes(
+        self, changes: ImportChanges, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
+    ) -> bool:
+        """List the rows again that `save_registry` replaced, and withdraw those that it added.
+
+        Return False and change nothing if anything about these associations was changed or erased
+        since.
+        """
+        query = select(AUDIT_LOG.c.association).where(AUDIT_LOG.c.id > changes.newest_log_id)
+        if not changes.affected_associations.isdisjoint(self._load_all(query, itemgetter(0))):
+            return False
+        self.save_registry(
+            changes.earlier_entries,
+            changes.earlier_accounts,
+            now,
+            origin=origin,
+            is_complete=False,
+            leaving_ids=changes.associations_added,
+        )
+        return True
 
     def withdraw_association(
         self, association: str, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN

@@ -100,7 +100,9 @@ class ImportChanges:
     `accounts_added` and `associations_added` include relisted ones. `log_entries` has every change
     as the audit log stores it; `associations` has the associations they are about.
     `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
-    spreadsheet lacks and for which something is stored.
+    spreadsheet lacks and for which something is stored. `earlier_entries` and `earlier_accounts`
+    are the affected rows that were listed before, and `newest_log_id` the id of the last of
+    `log_entries`.
     """
 
     accounts_added: tuple[AccountRow, ...] = ()
@@ -115,6 +117,9 @@ class ImportChanges:
     associations: Mapping[str, Association] = field(default_factory=dict)
     accounts_retained: tuple[AccountRow, ...] = ()
     missing_columns: tuple[str, ...] = ()
+    earlier_entries: tuple[AssociationEntry, ...] = ()
+    earlier_accounts: tuple[AccountRow, ...] = ()
+    newest_log_id: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.affected_associations or self.log_entries)
@@ -187,7 +192,18 @@ class RegistryComparison:
         current = {**self.stored_entries, **entries.new, **entries.relisted, **entries.changed}
         affected_ids = changes.affected_associations & current.keys()
         return replace(
-            changes, associations={id_: current[id_].association for id_ in affected_ids}
+            changes,
+            associations={id_: current[id_].association for id_ in affected_ids},
+            earlier_entries=tuple(
+                entry
+                for id_, entry in self.stored_entries.items()
+                if id_ in affected_ids and id_ not in self.withdrawn_ids
+            ),
+            earlier_accounts=tuple(
+                row
+                for row in self.stored_accounts.values()
+                if row.association in affected_ids and not row.withdrawn_at
+            ),
         )
 
     def _add_stored_ids(self, rows: Mapping[ImportKey, AccountRow]) -> tuple[AccountRow, ...]:

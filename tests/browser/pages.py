@@ -56,7 +56,6 @@ PAGES = {
     "registry entry": "/registry/entries/nour",
     "new registry entry": "/registry/entries",
     "registry entry with markup": "/registry/entries/amal",
-    "registry after an import": "/registry?imported=3-1-0&dropped=2&lines=4-7",
     "import preview": f"/registry/imports/{WAITING}",
     "import that asks for the names": f"/registry/imports/{UNREAD}",
     "check that is refused": "/check?refusal=finished",

@@ -63,7 +63,6 @@ QUERIES = {
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "calls": ("after=nour", "after=nobody"),
     "history": ("association=nour", "association=nobody"),
-    "registry": ("imported=3-0-1",),
     "check": ("refusal=finished",),
     "report.png": ("since=2026-11-02T00:00:00Z",),
 }

@@ -44,7 +44,6 @@ from probes.links.identify import identify_link
 from storage.models.audit import EMPTY_CONTACT
 from storage.models.summaries import AssociationSummary, ResultPage, SummarySort
 from storage.models.users import ChangeOrigin, FollowUpKind
-from storage.registry.registry_import import ImportChanges
 from storage.tables.communication import FollowUp
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -383,22 +382,19 @@ def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
     return managed_ids
 
 
-def _add_tag(
-    context: RequestContext, ids: list[str], tag: str
-) -> Callable[[datetime], ImportChanges]:
+def _add_tag(context: RequestContext, ids: list[str], tag: str) -> Callable[[datetime], None]:
     """Add a tag to the registry entries of listed associations, and return what undoes that."""
     registry = context.app.store.registry
-    entries = list(filter(None, map(registry.get_association_entry, ids)))
-    save = partial(
-        registry.save_registry,
-        accounts=[],
+    tagged_entries = []
+    for entry in filter(None, map(registry.get_association_entry, ids)):
+        tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
+        tagged_entries.append(replace(entry, association=replace(entry.association, tags=tags)))
+    changes = registry.save_registry(
+        tagged_entries,
+        [],
+        context.now,
         origin=ChangeOrigin(context.author, "web"),
         is_complete=False,
         present_columns=("id", "name", "tags"),
     )
-    tagged_entries = []
-    for entry in entries:
-        tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
-        tagged_entries.append(replace(entry, association=replace(entry.association, tags=tags)))
-    save(tagged_entries, now=context.now)
-    return lambda now: save(entries, now=now)
+    return partial(context.undo_registry_changes, changes)

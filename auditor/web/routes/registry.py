@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
+from fastapi import APIRouter, Form, HTTPException, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, StringConstraints
 
 from auditor.conclusions.run_results import refresh_summaries
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.registry import exporter
 from auditor.registry.changes import (
@@ -89,26 +91,14 @@ class ColumnsForm(BaseModel):
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
 def show_registry(
-    request: Request,
-    context: PageContext,
-    *,
-    imported: Annotated[str, Query(pattern=r"^(\d{1,7}-\d{1,7}-\d{1,7})?$")] = "",
-    erased: ErasureOutcome | None = None,
+    request: Request, context: PageContext, *, erased: ErasureOutcome | None = None
 ) -> HTMLResponse:
     """Show the number of associations, the downloads and the import form.
 
-    `imported` has the numbers of associations just added, changed and withdrawn. `erased` is what
-    was just erased.
+    `erased` is what was just erased.
     """
-    phrases = []
-    if imported:
-        added, changed, missing = map(int, imported.split("-"))
-        phrases = describe_change_counts((added, changed, missing), context.translator)
     return _render_registry(
-        context,
-        imported_phrases=phrases,
-        erasure_outcome=erased,
-        next_check=load_next_check(request, context) if imported else None,
+        context, erasure_outcome=erased, next_check=load_next_check(request, context)
     )
 
 
@@ -261,8 +251,16 @@ def submit_import_decision(
         uploads.delete(upload_name)
         # If an import changes more, the service updates their summaries afterwards.
         refresh_summaries(context.app.store, context.app.config, max_stale=1000)
-    counts = "-".join(map(str, count_changed_associations(preview.changes)))
-    return RedirectResponse(f"{registry_url}?imported={counts}", 303)
+    phrases = describe_change_counts(
+        count_changed_associations(preview.changes), context.translator
+    )
+    return context.confirm(
+        registry_url,
+        gettext_noop("Imported: {counts}."),
+        partial(context.undo_registry_changes, changes),
+        values={"is_import": True},
+        counts=context.translator.join_list(phrases),
+    )
 
 
 def _build_preview_url(context: RequestContext, upload_name: str) -> str:
@@ -273,7 +271,6 @@ def _render_registry(
     context: RequestContext,
     *,
     status: int = 200,
-    imported_phrases: Sequence[str] = (),
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
     next_check: dict[str, Any] | None = None,
@@ -288,7 +285,6 @@ def _render_registry(
             for entry in context.app.store.registry.list_withdrawn_entries()
             if context.can_manage_association(entry.association)
         ],
-        imported_phrases=imported_phrases,
         erasure_outcome=erasure_outcome,
         error_message=error_message,
         next_check=next_check,

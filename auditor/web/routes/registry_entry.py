@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import FormData
 
-from auditor.core.errors import InputError, RunLockedError, TranslatableError
+from auditor.core.errors import InputError, RunLockedError
 from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, gettext_noop
 from auditor.registry import exporter
 from auditor.registry.changes import RegistryChangeLine
@@ -76,13 +76,10 @@ def add_entry(context: PageContext, form: EntryFormData) -> Response:
         return _render_entry_form(
             context, None, cells, status=422, issues=issues, namesakes=namesakes
         )
-    save()
     return context.confirm(
         context.links.association_url(association_id),
         gettext_noop("Added. The next check includes it."),
-        lambda now: registry.withdraw_association(
-            association_id, now, origin=ChangeOrigin(context.author, "web")
-        ),
+        partial(context.undo_registry_changes, save()),
     )
 
 
@@ -144,32 +141,16 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         return _render_entry_form(
             context, saved_entry, cells, version=version, status=422, issues=issues
         )
-    saved_accounts = list(context.app.store.registry.list_accounts(saved_entry.id))
-    if save(expected_digest=digest).digest != digest:
+    changes = save(expected_digest=digest)
+    if changes.digest != digest:
         saved_entry, saved_cells = _load_entry(context, association)
         version = _compute_version(saved_cells)
         return _render_entry_form(context, saved_entry, cells, version=version, status=409)
-    new_version = _compute_version(_load_entry(context, association)[1])
-
-    def restore(now: datetime) -> None:
-        if _compute_version(_load_entry(context, association)[1]) != new_version:
-            reason = "it was changed meanwhile"
-            raise TranslatableError(association, reason, message=CHANGED_MEANWHILE)
-        context.app.store.registry.save_registry(
-            [saved_entry],
-            saved_accounts,
-            now,
-            origin=ChangeOrigin(context.author, "web"),
-            is_complete=False,
-            present_columns=import_result.columns,
-        )
-
     return context.confirm(
-        context.links.association_url(saved_entry.id), gettext_noop("Entry saved."), restore
+        context.links.association_url(saved_entry.id),
+        gettext_noop("Entry saved."),
+        partial(context.undo_registry_changes, changes),
     )
-
-
-CHANGED_MEANWHILE = gettext_noop("The entry was changed meanwhile, so nothing was undone.")
 
 
 def _read_cells(form: FormData) -> Cells:

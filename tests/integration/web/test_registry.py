@@ -102,7 +102,6 @@ def test_spreadsheet_is_previewed_then_imported(app, client):
     accounts = app.store.registry.list_accounts
     assert [row.association for row in accounts()] == ["nour", "amal"]
     imported = confirm(client, preview_url)
-    assert imported.headers["location"] == "/ar/registry?imported=0-1-0"
     get_text(client, imported.headers["location"])
     assert client.get(preview_url).status_code == 404
     assert {row.typed_text for row in accounts() if row.channel == "facebook"} == {FACEBOOK}
@@ -119,6 +118,46 @@ def test_import_adds_and_changes_and_leaving_is_a_separate_choice(app, client):
     [digest] = re.findall(r'name="complete_digest" value="(\w+)"', text)
     confirm(client, preview_url, complete_digest=digest)
     assert list_ids(app) == ["n0", "n1", "n2"]
+
+
+def read_registry(app):
+    registry = app.store.registry
+    rows = [(row.association, row.column, row.typed_text) for row in registry.list_accounts()]
+    return list(registry.list_association_entries()), rows
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_import_is_undone_with_one_click(app, client, is_complete):
+    """Associations it added leave, and those that it changed or that left are as before."""
+    app.store.registry.withdraw_association("amal", NOW)
+    before = read_registry(app)
+    rows = [["n0", "Name", "", ""], ["amal", "Another", "", FACEBOOK]]
+    preview_url = upload(client, *rows, *[["nour", "جمعية النور", "Tiznit", ""]][is_complete:])
+    digests = re.findall(r'name="complete_digest" value="(\w+)"', client.get(preview_url).text)
+    assert bool(digests) == is_complete
+    imported = confirm(client, preview_url, complete_digest="".join(digests))
+    assert read_registry(app) != before
+    text = get_text(client, imported.headers["location"], "Imported: 2 new associations")
+    [undo] = re.findall(r'action="(/en/undo/[^"]+)"', text)
+    assert client.post(undo).status_code == 303
+    get_text(client, imported.headers["location"], "Undone.")
+    assert read_registry(app) == before
+
+
+@pytest.mark.parametrize("change", ["edited", "erased"])
+def test_import_is_not_undone_if_a_row_of_it_was_changed_since(app, client, change):
+    imported = confirm(client, upload(client, ["nour", "جمعية النور", "Tiznit", FACEBOOK]))
+    text = get_text(client, imported.headers["location"], "Imported: 1 association changed")
+    [undo] = re.findall(r'action="(/en/undo/[^"]+)"', text)
+    if change == "edited":
+        app.store.registry.save_registry([NOUR], LINKS[:1], NOW, is_complete=False)
+    else:
+        form = {"scope": "all", "confirmation": "nour"}
+        assert client.post("/en/registry/erase/nour", data=form).status_code == 303
+    changed = read_registry(app)
+    client.post(undo)
+    get_text(client, imported.headers["location"], "Something was changed meanwhile")
+    assert read_registry(app) == changed
 
 
 def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app, client):
