@@ -5,8 +5,8 @@ association reads only rows of that association.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from itertools import count
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -32,7 +32,7 @@ from storage.models.audit import (
     Gap,
     GapKind,
 )
-from storage.models.summaries import AssociationSummary, ChannelStatus
+from storage.models.summaries import AssociationSummary, ChannelStatus, ChannelSummary, OpenGap
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply
 
@@ -50,7 +50,11 @@ def load_grid_rows(
     is the first one that the filter is about: of its channel, type and code. `contact` is None if
     the user may not see it.
     """
-    strips, account_ids = load_check_history(store, [summary.id for summary in summaries])
+    broken_since: dict[tuple[str, str], date] = {}
+    for summary in summaries:
+        broken_since |= find_broken_days(summary.id, summary.gaps, summary.channels)
+    ids = [summary.id for summary in summaries]
+    strips, account_ids = load_check_history(store, ids, broken_since)
     managed_ids = [summary.id for summary in summaries if can_manage(summary)]
     contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.registry.get_contacts(managed_ids)
     kind = association_filter.gap_kind
@@ -66,8 +70,8 @@ def load_grid_rows(
                 problem = gap
                 break
         others = [channel for channel in summary.channels if channel not in channels]
-        cells = [_build_cell(summary, channel) for channel in channels]
-        other_cells = [_build_cell(summary, channel) for channel in others]
+        cells = [_build_cell(summary, channel, broken_since) for channel in channels]
+        other_cells = [_build_cell(summary, channel, broken_since) for channel in others]
         other_cells = [cell for cell in other_cells if cell["has_account"]]
         for cell in (*cells, *other_cells):
             key = (summary.id, cell["channel"])
@@ -87,27 +91,33 @@ def load_grid_rows(
     return rows
 
 
-def _build_cell(summary: AssociationSummary, channel: str) -> dict[str, Any]:
-    """Return an association on a channel.
+def find_broken_days(
+    association: str, gaps: Iterable[Gap | OpenGap], channels: Mapping[str, ChannelSummary]
+) -> dict[tuple[str, str], date]:
+    """Return since when each broken channel is so: the first day of its oldest open problem."""
+    days: dict[tuple[str, str], date] = {}
+    for gap in gaps:
+        summary, key = channels.get(gap.channel), (association, gap.channel)
+        is_broken = summary and summary.status is ChannelStatus.BROKEN
+        if is_broken and gap.first_seen and get_gap_kind(gap) is GapKind.BROKEN:
+            days[key] = min(gap.first_seen.date(), days.get(key, date.max))
+    return days
 
-    `broken_since` is the day of the oldest open problem because of which the channel is broken.
-    `reason` is why it could not be checked.
-    """
+
+def _build_cell(
+    summary: AssociationSummary, channel: str, broken_since: Mapping[tuple[str, str], date]
+) -> dict[str, Any]:
+    """Return an association on a channel. `reason` is why it could not be checked."""
     channel_summary = summary.channels.get(channel)
     # A channel without a summary was configured after the summary was made.
     status = channel_summary.status if channel_summary else ChannelStatus.NOT_CHECKED
-    broken_days = [
-        gap.first_seen.date()
-        for gap in summary.gaps
-        if gap.channel == channel and gap.first_seen and get_gap_kind(gap) is GapKind.BROKEN
-    ]
     reasons = [reason for name, reason in summary.unchecked if name == channel and reason]
     return {
         "channel": channel,
         "status": status,
         "has_account": status not in {ChannelStatus.NONE, ChannelStatus.BY_CHOICE},
         "last_activity": channel_summary.last_activity if channel_summary else None,
-        "broken_since": min(broken_days, default=None),
+        "broken_since": broken_since.get((summary.id, channel)),
         "reason": reasons[0] if reasons and status is ChannelStatus.UNKNOWN else None,
     }
 
@@ -130,13 +140,15 @@ STATES_BY_WEIGHT = ("present", "unknown", "absent", "")
 Strips = dict[tuple[str, str], tuple[str, ...]]
 """The state in each run, the oldest first, by association and channel.
 
-It is "present", "absent", "unknown", or "" if nothing was checked.
+It is "present", "absent", "unknown", or "" if nothing was checked. A channel that is present and
+does not work, such as a parked website, is "absent".
 """
 
 
 def load_check_history(
     store: Store,
     associations: Collection[str],
+    broken_since: Mapping[tuple[str, str], date],
     run_count: int = 14,  # how many runs a strip shows
 ) -> tuple[Strips, dict[tuple[str, str], int]]:
     """Return the strips of several associations in the newest evaluated runs, with two queries.
@@ -150,16 +162,26 @@ def load_check_history(
     for presence in sorted(presences, key=lambda presence: run_ids.index(presence[3])):
         association, channel, account_id, *_ = presence
         account_ids[association, channel] = account_id
-    return build_strips(runs, presences), account_ids
+    return build_strips(runs, presences, broken_since), account_ids
 
 
-def build_strips(runs: Sequence[AuditRun], presences: Iterable[AccountPresence]) -> Strips:
-    """Return the strip of each association and channel that has a result in these runs."""
+def build_strips(
+    runs: Sequence[AuditRun],
+    presences: Iterable[AccountPresence],
+    broken_since: Mapping[tuple[str, str], date],
+) -> Strips:
+    """Return the strip of each association and channel that has a result in these runs.
+
+    `broken_since` has the days since which channels are broken (see `find_broken_days`).
+    """
     results = defaultdict[tuple[str, str], dict[int | None, set[str]]](lambda: defaultdict(set))
     run_by_id = {run.id: run for run in runs}
     for association, channel, _, run_id, presence in presences:
-        is_unreliable = channel in run_by_id[run_id].unreliable_channels
-        state = Presence.UNKNOWN if is_unreliable else presence
+        run = run_by_id[run_id]
+        state = Presence.UNKNOWN if channel in run.unreliable_channels else presence
+        is_broken = run.day >= broken_since.get((association, channel), date.max)
+        if is_broken and state is Presence.PRESENT:
+            state = Presence.ABSENT
         results[association, channel][run_id].add(state.value)
     strips = {}
     for key, states_by_run in results.items():
@@ -250,7 +272,10 @@ def build_channel_details(
     account are the status changes that further runs may confirm, or would need to.
     """
     association_id = view.association.id
-    strips, _ = load_check_history(store, [association_id])
+    channel_names = dict.fromkeys([*config.channels, *map(attrgetter("channel"), view.accounts)])
+    summaries = {channel: summarize_channel(view, channel) for channel in channel_names}
+    broken_since = find_broken_days(association_id, view.gaps, summaries)
+    strips, _ = load_check_history(store, [association_id], broken_since)
     statuses = index_by_account(store.statuses.list_account_statuses(association_id))
     accounts = store.registry.list_accounts(association_id, include_withdrawn=True)
     account_by_id = {account.id: account for account in accounts}
@@ -262,7 +287,7 @@ def build_channel_details(
             items.append(item)
             items_by_account[decision.account_id].append(item)
     channels = []
-    for channel in dict.fromkeys([*config.channels, *map(attrgetter("channel"), view.accounts)]):
+    for channel, channel_summary in summaries.items():
         account_views = view.accounts_on(channel)
         if not account_views and is_optional_channel(channel):
             continue
@@ -279,7 +304,7 @@ def build_channel_details(
             account_details.append(detail)
         channel_detail = {
             "channel": channel,
-            "summary": summarize_channel(view, channel),
+            "summary": channel_summary,
             "strip": strips.get((association_id, channel), ()),
             "accounts": account_details,
             "decisions": [item for item in items_by_account[None] if item["channel"] == channel],

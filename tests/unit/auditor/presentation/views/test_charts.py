@@ -68,9 +68,17 @@ def test_strip_has_the_result_of_each_run():
         build_run(4, AuditRunState.SKIPPED),
     ]
     results = [build_presence(1, ABSENT), build_presence(2, UNKNOWN), build_presence(3, ABSENT)]
-    assert build_strips(runs, results) == {
+    assert build_strips(runs, results, {}) == {
         ("nour", "facebook"): ("absent", "unknown", "unknown", "")
     }
+
+
+def test_strip_of_a_broken_channel_is_not_green():
+    """Such as that of a website whose domain was sold: each check sees a page."""
+    runs, results = [build_run(1), build_run(2)], [build_presence(n, PRESENT) for n in (1, 2)]
+    broken_since = {("nour", "facebook"): runs[1].day}
+    strips = build_strips(runs, results, broken_since)
+    assert strips == {("nour", "facebook"): ("present", "absent")}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_strip_has_the_result_of_each_run():
 )
 def test_best_account_decides(presences, state):
     results = [build_presence(1, presence, n) for n, presence in enumerate(presences)]
-    assert build_strips([build_run(1)], results) == {("nour", "facebook"): (state,)}
+    assert build_strips([build_run(1)], results, {}) == {("nour", "facebook"): (state,)}
 
 
 @pytest.fixture
@@ -116,7 +124,7 @@ def test_history_covers_the_newest_runs_of_the_given_associations(store):
     check_in_run(store, 1, {"amal": PRESENT, "nour": PRESENT, "zed": PRESENT})
     check_in_run(store, 2, {"amal": ABSENT, "zed": PRESENT})
     check_in_run(store, 3, {"amal": UNKNOWN, "nour": PRESENT})
-    strips, _ = load_check_history(store, ["amal", "nour"], run_count=2)
+    strips, _ = load_check_history(store, ["amal", "nour"], {}, run_count=2)
     assert strips == {
         ("amal", "facebook"): ("absent", "unknown"),
         ("nour", "facebook"): ("", "present"),
