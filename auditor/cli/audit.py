@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 
 import typer
@@ -64,7 +64,7 @@ def run(
     if table_format == "json":
         print_json([finished_run.report.to_json()], get_current_time())
     elif finished_run.state == "done":
-        facts = ", ".join(_describe_finished_run(finished_run, counts))
+        facts = ", ".join(_describe_finished_run(finished_run, counts, config.unaudited_channels))
         cli_context.print_note(
             f"the check of {ENGLISH.format_date(finished_run.day)}: done: {facts}"
         )
@@ -74,8 +74,10 @@ def run(
         print_message(f"warning: unreliable channels: {channels}; nothing changed there")
 
 
-def _describe_finished_run(run: AuditRun, counts: Mapping[Presence, int]) -> Iterator[str]:
-    """Yield the numbers of accounts, unreliable channels, and the costs of APIs in their units."""
+def _describe_finished_run(
+    run: AuditRun, counts: Mapping[Presence, int], unaudited: Iterable[str]
+) -> Iterator[str]:
+    """Yield numbers of accounts, unreliable and unaudited channels, and costs of APIs."""
     yield count_noun(sum(counts.values()), "account")
     for presence, count in sorted(counts.items()):
         yield f"{ENGLISH.term('presence', presence)}: {count}"
@@ -84,6 +86,8 @@ def _describe_finished_run(run: AuditRun, counts: Mapping[Presence, int]) -> Ite
         yield f"unreliable channels: {', '.join(channels)}"
     if run.not_reached_count:
         yield f"{run.not_reached_count:,} left for the next run"
+    if unaudited:
+        yield f"not audited: {', '.join(map(ENGLISH.channel_name, unaudited))}"
     for name, usage in run.report.apis.items():
         yield f"the {name} API used {usage.cost:,} of {usage.budget:,} {usage.unit}"
 

@@ -108,6 +108,16 @@ def iter_settings(
                 yield (*path, name), table
 
 
+def merge_channels(tables: Mapping[str, Any], own_tables: dict[str, Any]) -> None:
+    """Complete the channels of the own tables, which are changed, with those of other tables."""
+    channels, own_channels = tables["channels"], own_tables.get("channels", {})
+    if isinstance(own_channels, dict):
+        for name, channel in own_channels.items():
+            known = channels.get(name, {})
+            channels[name] = {**known, **channel} if isinstance(channel, dict) else channel
+        own_tables["channels"] = channels
+
+
 def resolve_paths(tables: dict[str, Any], folder: Path) -> None:
     """Make each path in the tables relative to the folder of their file. Changes the tables."""
     for path, table in iter_settings(tables):

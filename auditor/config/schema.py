@@ -31,6 +31,7 @@ from auditor.config.loader import (
     SettingsTable,
     apply_overrides,
     build_config_error,
+    merge_channels,
     read_env_overrides,
     read_toml_tables,
     refuse_secrets,
@@ -222,18 +223,26 @@ class StorageSettings(SettingsTable):
 
 
 class ChannelSettings(SettingsTable):
-    """An audited channel: its canaries, and the key and budget of its API if it has one.
+    """A channel: if it is audited, its canaries, and the key and budget of its API if it has one.
 
     With a key, only the API is requested. `api_budget` is the maximum cost of a run, in the unit of
     the API; None means the default of the API.
     """
 
     secrets = ("api_key",)
+    enabled: bool = True
     canaries: tuple[str, ...] = ()
     impossible_account: str | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_budget: float | None = Field(default=None, ge=0, le=10_000_000)
+
+
+def drop_disabled_channels(
+    channels: Mapping[str, ChannelSettings],
+) -> Mapping[str, ChannelSettings]:
+    """Return the channels that are audited."""
+    return {name: channel for name, channel in channels.items() if channel.enabled}
 
 
 class SurveySettings(SettingsTable):
@@ -315,7 +324,9 @@ class Config(SettingsTable):
     network: NetworkSettings = NetworkSettings()
     storage: StorageSettings = Field(default_factory=lambda: StorageSettings.model_validate({}))
     fetch: FetchOptions = FetchOptions()
-    channels: Mapping[str, ChannelSettings] = Field(default_factory=dict)
+    channels: Annotated[Mapping[str, ChannelSettings], AfterValidator(drop_disabled_channels)] = (
+        Field(default_factory=dict)
+    )
     confirm: ConfirmationThresholds = ConfirmationThresholds()
     activity: ActivityBands = ActivityBands()
     survey: SurveySettings = SurveySettings()
@@ -341,6 +352,11 @@ class Config(SettingsTable):
         return self
 
     @property
+    def unaudited_channels(self) -> list[str]:
+        """The known channels that are not audited."""
+        return [name for name in channel_registry.list_channel_names() if name not in self.channels]
+
+    @property
     def unmixed_channels(self) -> tuple[str, ...]:
         """The channels whose activity is not in the score, because their API's terms forbid it."""
         with_key = (name for name, channel in self.channels.items() if channel.api_key is not None)
@@ -356,6 +372,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
         own_tables = read_toml_tables(file)
         origin, folder = str(file), file.parent
         refuse_secrets(own_tables, origin)
+        merge_channels(tables, own_tables)
         tables |= own_tables
     resolve_paths(tables, folder)
     overrides = read_env_overrides(environ)

@@ -26,6 +26,7 @@ from statistics import median
 from tests.bench.farm import Farm, serve_farm, write_farm
 from tests.bench.measure import Cost, measure_command
 from tests.bench.peers import PEERS
+from tests.support.channel_settings import disable_channels_except
 
 CONFIG = """
 [network]
@@ -42,11 +43,7 @@ canaries = ["{first}", "{last}"]
 # an address: without a DNS server, a host name takes 10 s
 impossible_account = "{first}nobody"
 
-[channels.facebook]
-[channels.twitter]
-[channels.linkedin]
-[channels.youtube]
-"""
+""" + disable_channels_except("website")
 HERE = Path(__file__).parent
 REGISTERED_AT = "2026-11-24T09:00"
 """Before the first run, because an association registered during a run is evaluated in the next."""

@@ -14,6 +14,7 @@ from auditor.app import App
 from auditor.config.schema import load_config
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AuditRunState
+from tests.support.channel_settings import disable_channels_except
 from tests.support.process_groups import has_ended, open_auditors, wait_until
 
 CANARIES = ("http://canari-un.ma/", "http://canari-deux.ma/")
@@ -29,7 +30,7 @@ second_pass_delay = 0
 [channels.website]
 canaries = {canaries}
 impossible_account = "http://personne.ma/"
-"""
+""" + disable_channels_except("website")
 PAGE = b"<!doctype html><title>Association</title><p>Des ateliers pour les enfants du quartier.</p>"
 
 

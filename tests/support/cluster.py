@@ -20,6 +20,7 @@ from probes.links import identify
 from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
+from tests.support.channel_settings import disable_channels_except
 from tests.support.mini_network import Small, Web, configured
 
 with warnings.catch_warnings():
@@ -228,7 +229,7 @@ heartbeat_seconds = 0.5
 stalled_after_seconds = 2
 [backup]
 after_run = false
-"""
+""" + disable_channels_except("website")
 
 
 def create_cluster_network(folder, url, sites, names, *, host_delay=0.0):

@@ -18,7 +18,7 @@ from auditor.config.loader import iter_settings
 from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.retention import EVIDENCE_FOLDER_NAME
-from probes.links.channel_registry import STANDARD_CHANNELS
+from probes.links.channel_registry import is_optional_channel
 from storage.database.engine import parse_database_url
 from storage.files.durable_files import require_writable_folder
 
@@ -41,11 +41,9 @@ def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str
     for name in schema.find_unused_variables(os.environ):
         reason = "is not a setting; settings look like AUDITOR_TABLE__NAME"
         yield "environment", [("warn", f"{name} {reason}")]
-    left_out = [name for name in STANDARD_CHANNELS if name not in config.channels]
-    if left_out:
-        names = ", ".join(left_out)
-        remedy = "`auditor init --all-settings FOLDER` writes their tables to copy"
-        yield "channels", [("warn", f"not audited: {names}; {remedy}")]
+    if left_out := config.unaudited_channels:
+        state = "ok" if all(map(is_optional_channel, left_out)) else "warn"
+        yield "channels", [(state, f"not audited: {', '.join(left_out)} (enabled = false)")]
     for table, file in list_certificate_files(config):
         yield "certificate authority", _check_certificates(file, table)
     for channel, budget in create_api_budgets(config).items():

@@ -59,8 +59,13 @@ def list_runs(
         cluster_figures = cluster.load_queue_status()
     next_day = runs[0].day if older_run else None
     page_urls = build_page_urls(context.links.page_url("runs"), {}, "before", before_day, next_day)
+    unaudited = map(context.translator.channel_name, context.app.config.unaudited_channels)
     return context.render_page(
-        "runs.html", runs=items[::-1], cluster_figures=cluster_figures, **page_urls
+        "runs.html",
+        runs=items[::-1],
+        cluster_figures=cluster_figures,
+        unaudited_channels=list(unaudited),
+        **page_urls,
     )
 
 

@@ -23,6 +23,7 @@ from probes.models.finding import Reason
 from probes.models.http import Page
 from storage.models.audit import AccountRow, AccountState, Association, AuditRunState
 from storage.store import Store
+from tests.support.channel_settings import disable_channels_except
 from tests.support.mini_network import opened
 from tests.support.output_formats import run_command
 
@@ -42,15 +43,25 @@ max_count = 99
 [fetch]
 second_pass_delay = 0
 [channels.youtube]
+canaries = []
+impossible_account = ""
 api_budget = {budget}
 api_key_file = "key"
 [channels.twitter]
+canaries = []
+impossible_account = ""
 api_key_file = "key"
 [channels.facebook]
+canaries = []
+impossible_account = ""
 api_key_file = "key"
 [channels.website]
+canaries = []
+impossible_account = ""
 [channels.linkedin]
-"""
+canaries = []
+impossible_account = ""
+""" + disable_channels_except("youtube", "twitter", "facebook", "website", "linkedin")
 PLANTED_PATTERN = re.compile(rb"98765(\d\d)0000\d")
 EXPORTS = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
 X_ERROR = {

@@ -18,6 +18,7 @@ from probes.models.http import Page
 from storage.models.audit import AuditRunState
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.core import METADATA
+from tests.support.channel_settings import disable_channels_except
 from tests.support.mini_network import START, link, register
 from tests.support.web_server import logged_in_client
 
@@ -75,7 +76,7 @@ async def test_run_starts_when_the_clock_is_nearly_right(app, ahead):
 def test_run_dated_in_the_future_is_shown_everywhere(tmp_path, monkeypatch, capsys):
     """By `status`, `doctor`, the health check and a metric."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "config.toml").write_text("[channels.website]\n", encoding="utf-8")
+    (tmp_path / "config.toml").write_text(disable_channels_except("website"), encoding="utf-8")
     now = datetime.now(UTC)
     with App.open(load_config(tmp_path / "config.toml", {})) as app:
         for began in (now - timedelta(days=2), now + AHEAD):

@@ -9,6 +9,7 @@ from pathlib import Path
 from probes.links import identify
 from storage.models.audit import AccountRow, Association
 from storage.store import Store
+from tests.support.channel_settings import disable_channels_except
 from tests.support.hostile_server.authority import NOW
 from tests.support.hostile_server.web import HostileWeb
 
@@ -34,7 +35,7 @@ dns_timeout = 0.25
 canaries = ["{canaries[0]}", "{canaries[1]}"]
 [domain_expiry]
 enabled = false
-"""
+""" + disable_channels_except("website")
 
 
 def write_config(folder: Path, web: HostileWeb, timeout: float = 2, max_retries: int = 1) -> None:

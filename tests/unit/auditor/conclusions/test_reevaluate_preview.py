@@ -23,13 +23,11 @@ from probes.models.finding import Activity, Finding, Presence, Reason
 from storage.conclusions import Conclusions
 from storage.models.audit import Association, AuditRunState, Gap, Observation
 from storage.store import Store
+from tests.support.channel_settings import disable_channels_except
 from tests.support.mini_network import link, night_of, register
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 CONFIG = """
-[channels.website]
-[channels.facebook]
-[channels.youtube]
 [confirm]
 failures = {failures}
 days = 6
@@ -39,7 +37,7 @@ check = "absent"
 channels = ["facebook"]
 reasons = ["not_found"]
 {rules}
-"""
+""" + disable_channels_except("website", "facebook", "youtube")
 STALE = """
 [[rules]]
 code = "channel_stale"

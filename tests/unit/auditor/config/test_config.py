@@ -67,11 +67,20 @@ def test_without_a_file_the_packaged_example_is_used(tmp_path, monkeypatch):
 
 def test_own_table_replaces_the_table_of_the_example(tmp_path):
     path = tmp_path / "config.toml"
-    path.write_text('[channels.website]\n[report]\nlanguages = ["fr"]\n')
+    path.write_text('[report]\nlanguages = ["fr"]\n')
     config = load_config(path, {})
-    assert list(config.channels) == ["website"]
     assert config.report.languages == ("fr",)
     assert config.rules
+
+
+def test_channels_of_a_file_are_merged_with_the_packaged_ones_by_name(tmp_path):
+    packaged, path = load_config(None, {}), tmp_path / "config.toml"
+    path.write_text("[channels.youtube]\napi_budget = 7\n[channels.tiktok]\nenabled = false\n")
+    config = load_config(path, {"AUDITOR_CHANNELS__TELEGRAM__ENABLED": "false"})
+    assert set(packaged.channels) - set(config.channels) == {"tiktok", "telegram"}
+    assert config.unaudited_channels == ["telegram", "tiktok"]
+    assert config.channels["youtube"].api_budget == 7
+    assert config.channels["youtube"].canaries == packaged.channels["youtube"].canaries
 
 
 def test_paths_are_relative_to_the_folder_of_the_file(tmp_path):
