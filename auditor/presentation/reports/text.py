@@ -58,21 +58,21 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     translator = Translator(language)
     name, translate = config.network.display_name(translator.language), translator.translate
     as_of = translate("On {date}", date=overview.as_of)
-    rows: list[tuple[str, ...]] = [
-        (translate("Channel"), translate("Status"), translate("Number"), translate("Survey"))
-    ]
-    for figures in filter(attrgetter("is_shown"), overview.channels):
-        survey = EMPTY_VALUE
+    shown_figures = list(filter(attrgetter("is_shown"), overview.channels))
+    has_survey = any(figures.survey is not None for figures in shown_figures)
+    headings = [translate("Channel"), translate("Status"), translate("Number")]
+    rows = [[*headings, translate("Survey")] if has_survey else headings]
+    for figures in shown_figures:
+        row = [
+            translator.channel_name(figures.channel),
+            format_coverage_interval(figures, translator),
+            f"{figures.confirmed_count}/{figures.association_count}",
+        ]
         if figures.survey is not None:
-            survey = translator.format_percent(figures.survey / 100)
-        rows.append(
-            (
-                translator.channel_name(figures.channel),
-                format_coverage_interval(figures, translator),
-                f"{figures.confirmed_count}/{figures.association_count}",
-                survey,
-            )
-        )
+            row.append(translator.format_percent(figures.survey / 100))
+        elif has_survey:
+            row.append(EMPTY_VALUE)
+        rows.append(row)
     unknown = Counter[str]()
     ranked = sorted(overview.unknown_counts.items(), key=lambda item: (item[0][0], str(item[0][1])))
     for (channel, reason), count in ranked:
@@ -82,12 +82,11 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     closed = Counter(
         translator.gap_title(gap.code, gap.channel, "fixed") for gap in overview.closed_gaps
     )
+    caution = "The survey asked about 160 people; we check associations. Compare with caution."
     parts = [
         f"{name} · {as_of}",
         _format_table(rows),
-        translate(
-            "The survey asked about 160 people; we check associations. Compare with caution."
-        ),
+        *([translate(caution)] if has_survey else []),
         _format_counts(translate("New problems"), opened, translator),
         _format_counts(translate("Fixed problems"), closed, translator),
         _format_counts(translate("Couldn’t be checked"), unknown, translator),
@@ -113,7 +112,7 @@ def _format_counts(title: str, counts: Counter[str], translator: Translator) -> 
     return f"{title}\n{_format_table(rows, align_first_right=True)}"
 
 
-def _format_table(table: Sequence[tuple[str, ...]], *, align_first_right: bool = False) -> str:
+def _format_table(table: Sequence[Sequence[str]], *, align_first_right: bool = False) -> str:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = []
     for row in table:

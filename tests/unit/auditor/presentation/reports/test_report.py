@@ -116,7 +116,7 @@ def list_unclosed_tags(page):
 COUNTS = Counter(dict.fromkeys(ChannelStatus, 0) | {"present": 2, "unknown": 1, "none": 1})
 
 
-def render_site(*views):
+def render_site(*views, survey=83.0):
     """Return the pages of the static site by name."""
     overview = NetworkOverview(
         as_of=NOW,
@@ -124,7 +124,7 @@ def render_site(*views):
         run=None,
         counts={},
         associations=views,
-        channels=(ChannelFigures("facebook", COUNTS, survey=83.0),),
+        channels=(ChannelFigures("facebook", COUNTS, survey=survey),),
         opened_gaps=tuple(row for association_view in views for row in association_view.gaps),
         closed_gaps=(),
         unknown_counts={("facebook", Reason.LOGIN_WALL): 1},
@@ -144,6 +144,12 @@ def test_site_has_a_well_formed_page_without_scripts_per_association_and_languag
         loaded = re.findall(r'<link rel="(?!alternate)[^"]*" href="([^"]*)"', page)
         assert {href.removeprefix("../") for href in loaded} <= {"data:,", *html.STYLE_SHEETS}
     assert 'dir="rtl"' in pages["ar/nour.html"]
+
+
+def test_network_without_a_survey_has_no_column_and_no_sentence_about_it():
+    assert "Survey" in render_site()["en/index.html"]
+    page = render_site(survey=None)["en/index.html"]
+    assert "survey" not in page.partition("<main")[2].lower()
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
