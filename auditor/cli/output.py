@@ -25,7 +25,7 @@ from auditor.core.formatting import (
     to_single_line,
 )
 from storage.errors import build_file_error
-from storage.files.durable_files import delete_on_error
+from storage.files.durable_files import replace_atomically
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -264,9 +264,6 @@ def write_file_atomically(
     Exports have contacts of people, and invitations have secret links. `on_written`
     is called when the content is on the disk, before the file gets its final name. A device or a
     pipe, such as /dev/null or /dev/stdout, is written to and never replaced by a file.
-
-    An error and Ctrl-C delete the unfinished file. Only a killed process leaves it:
-    `.NAME.PID.part`, which its owner alone can read.
     """
     try:
         is_special = target.exists() and not target.is_file() and not target.is_dir()
@@ -278,16 +275,12 @@ def write_file_atomically(
             return
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a directory")
-        # Another command may write the same file now, so each has its own.
-        unfinished = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
-        unfinished.unlink(missing_ok=True)
-        with delete_on_error(unfinished):
-            with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
+        with replace_atomically(target) as unfinished:
+            with unfinished.open("wb") as out:
                 out.writelines(chunks)
                 out.flush()
                 os.fsync(out.fileno())
             if on_written:
                 on_written()
-            unfinished.replace(target)
     except OSError as error:
         raise build_file_error(error, f"cannot write {target}") from None

@@ -21,6 +21,7 @@ from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.retention import list_backups, open_backup_bodies
 from storage.files import body_store
+from storage.files.durable_files import delete_abandoned_files
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin
 
 CONTACT_SUBJECT = "contact"
@@ -95,10 +96,9 @@ def erase_association(
                 find_groups(registered.region, registered.tags) if registered else (),
                 _list_protected_addresses(app),
             )
-        UploadStore(app.data_folder / "uploads").clear()
         body_store.remove_staged_bodies(app.body_store)
         refresh_summaries(app.store, app.config)
-        return ErasureResult(stored_data, app.store.vacuum_database(), find_database_copies(app))
+        return _delete_remains(app, stored_data)
 
 
 def _remove_bodies(app: App, association: str) -> None:
@@ -114,8 +114,16 @@ def _remove_bodies(app: App, association: str) -> None:
 def finish_erasure(app: App) -> ErasureResult:
     """Finish an interrupted erasure: delete uploads and vacuum the database again."""
     with app.hold_run_lock():
-        UploadStore(app.data_folder / "uploads").clear()
-        return ErasureResult({}, app.store.vacuum_database(), find_database_copies(app))
+        return _delete_remains(app, {})
+
+
+def _delete_remains(app: App, stored_data: Mapping[str, int]) -> ErasureResult:
+    """Delete uploads and copies that killed processes left, and vacuum the database."""
+    UploadStore(app.data_folder / "uploads").clear()
+    database_file = app.store.database_file
+    for folder in filter(None, (database_file and database_file.parent, app.config.backup.folder)):
+        delete_abandoned_files(folder)
+    return ErasureResult(stored_data, app.store.vacuum_database(), find_database_copies(app))
 
 
 def find_database_copies(app: App) -> tuple[Path, ...]:

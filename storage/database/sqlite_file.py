@@ -7,7 +7,6 @@ backup. A copy made with `cp` lacks the newest commits, because they are in the 
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from storage.errors import (
     StoreError,
     build_file_error,
 )
-from storage.files.durable_files import replace_atomically
+from storage.files.durable_files import create_unfinished_file, replace_atomically
 
 APPLICATION_ID = 0x50524155
 """`PRAU` in the header of the file, which marks a database of the auditor."""
@@ -47,24 +46,19 @@ def create_database_file(file: Path) -> None:
     StoreError if the folder cannot be written.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=".new", dir=file.parent)
-        os.close(descriptor)
-        _create_beside(Path(name), file)
+        with create_unfinished_file(file.parent) as new:
+            _create_beside(new, file)
     except OSError as error:
         raise build_file_error(error, f"cannot create the database {file}") from error
 
 
-def _create_beside(temporary_file: Path, file: Path) -> None:
-    try:
-        _upgrade_file(temporary_file, name=str(file))
-        with _open(temporary_file) as raw:
-            raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        enable_write_ahead_log(temporary_file)
-        with suppress(FileExistsError):
-            os.link(temporary_file, file)
-    finally:
-        temporary_file.unlink(missing_ok=True)
+def _create_beside(new: Path, file: Path) -> None:
+    _upgrade_file(new, name=str(file))
+    with _open(new) as raw:
+        raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    enable_write_ahead_log(new)
+    with suppress(FileExistsError):
+        os.link(new, file)
 
 
 @contextmanager
@@ -286,7 +280,7 @@ def _merge_log(file: Path) -> None:
 def _replace_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary file that replaces the target at the end. Raises StoreError."""
     try:
-        with replace_atomically(target, f".{target.name}.") as new:
+        with replace_atomically(target) as new:
             try:
                 yield new
             finally:

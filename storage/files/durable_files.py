@@ -1,30 +1,55 @@
 """Replaces files so that they are whole and durable, and checks that folders can be written."""
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.errors import build_file_error
 
+UNFINISHED_PREFIX = ".unfinished-"
+
 
 @contextmanager
-def replace_atomically(target: Path, prefix: str = ".new-") -> Iterator[Path]:
-    """Yield a temporary file in the same folder, which replaces the target at the end.
+def create_unfinished_file(folder: Path) -> Iterator[Path]:
+    """Yield a new file that only its owner may read, and delete it at the end if it still exists.
 
-    Only its owner may read it. If the `with` block fails, the file is deleted and the target stays
-    as it was. Raises OSError.
+    Files that killed processes left in the folder are deleted first. Raises OSError.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
-    os.close(descriptor)
-    new = Path(name)
-    with delete_on_error(new):
+    folder.mkdir(parents=True, exist_ok=True)
+    delete_abandoned_files(folder)
+    descriptor, name = tempfile.mkstemp(prefix=UNFINISHED_PREFIX, dir=folder)
+    file = Path(name)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until this process ends, however it does
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def replace_atomically(target: Path) -> Iterator[Path]:
+    """Yield an unfinished file in the same folder, which replaces the target at the end.
+
+    If the `with` block fails, the file is deleted and the target stays as it was. Raises OSError.
+    """
+    with create_unfinished_file(target.parent) as new:
         yield new
         fsync_path(new)
         new.replace(target)
     fsync_path(target.parent)
+
+
+def delete_abandoned_files(folder: Path) -> None:
+    """Delete the unfinished files that killed processes left in a folder. Raises OSError."""
+    for file in folder.glob(f"{UNFINISHED_PREFIX}????????"):  # without the logs of a database
+        with suppress(FileNotFoundError, BlockingIOError), file.open() as unfinished:
+            fcntl.flock(unfinished, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for part in folder.glob(f"{file.name}*"):
+                part.unlink(missing_ok=True)
 
 
 @contextmanager

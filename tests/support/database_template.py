@@ -20,13 +20,10 @@ def use_template(template: Path) -> None:
     """Create this template, and let every new database be a copy of it from now on."""
     storage.database.sqlite_file.create_database_file(template)
 
-    def copy_template(temporary_file: Path, file: Path) -> None:
-        try:
-            shutil.copyfile(template, temporary_file)
-            with suppress(FileExistsError):
-                os.link(temporary_file, file)
-        finally:
-            temporary_file.unlink(missing_ok=True)
+    def copy_template(new: Path, file: Path) -> None:
+        shutil.copyfile(template, new)
+        with suppress(FileExistsError):
+            os.link(new, file)
 
     storage.database.sqlite_file._create_beside = copy_template
 
