@@ -7,7 +7,7 @@ the network page and all reports in each language, without scripts.
 
 from __future__ import annotations
 
-import os
+import fcntl
 import re
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -313,6 +313,8 @@ def build_report_csp(html_text: str) -> str:
     return CONTENT_SECURITY_POLICY.format(digest=digest)
 
 
+MANIFEST, UNFINISHED_PAGE = ".published", ".unfinished"
+"""Files beside the pages: the names of the pages, and the page that is being written."""
 STYLE_SHEETS = ("pico.min.css", "pico-rtl.css", "app.css")
 ProgressCallback = Callable[[int, int], None]
 
@@ -322,30 +324,43 @@ def publish_site(
 ) -> int:
     """Write the static site to a folder and return the number of pages.
 
-    Each file is written atomically. Raises OSError. Only a killed process (SIGKILL) leaves its
-    unfinished file, `NAME.PID.part`.
+    Each file is written atomically. Pages that an earlier call wrote are deleted if they are no
+    longer part of the site, such as those of an erased association; `MANIFEST` has their names.
+    Raises OSError.
     """
     _, week_start, _ = find_change_period(app.store, now.date() - timedelta(days=6))
     overview = build_network_overview(app.store, app.config, now, since=week_start)
     total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
-    written = 0
-    for name in STYLE_SHEETS:
-        style = files("auditor.web").joinpath("static", name).read_text("utf-8")
-        _write_page(folder / name, style)
-    for name, content in render_site_pages(overview, app.config):
-        _write_page(folder / name, content)
-        written += 1
-        if on_progress:
-            on_progress(written, total)
-    return written
+    written: list[str] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / MANIFEST).open("a+", encoding="utf-8") as manifest:
+        fcntl.flock(manifest, fcntl.LOCK_EX)  # two calls do not write the same files
+        manifest.seek(0)
+        published = set(re.findall(r"^(?:[a-z]{2}/)?[^/\n]+\.html$", manifest.read(), re.MULTILINE))
+        for name in STYLE_SHEETS:
+            style = files("auditor.web").joinpath("static", name).read_text("utf-8")
+            _write_page(folder, name, style)
+        for name, content in render_site_pages(overview, app.config):
+            if name not in published:
+                manifest.write(f"{name}\n")
+                manifest.flush()
+            _write_page(folder, name, content)
+            written.append(name)
+            if on_progress:
+                on_progress(len(written), total)
+        for name in published.difference(written):
+            (folder / name).unlink(missing_ok=True)
+        manifest.truncate(0)
+        manifest.writelines(f"{name}\n" for name in written)
+    return len(written)
 
 
-def _write_page(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary_path = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with delete_on_error(temporary_path):
-        temporary_path.write_text(content, "utf-8")
-        temporary_path.replace(path)
+def _write_page(folder: Path, name: str, content: str) -> None:
+    path, unfinished = folder / name, folder / UNFINISHED_PAGE
+    path.parent.mkdir(exist_ok=True)
+    with delete_on_error(unfinished):
+        unfinished.write_text(content, "utf-8")
+        unfinished.replace(path)
 
 
 def render_site_pages(

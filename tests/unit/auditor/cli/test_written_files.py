@@ -143,4 +143,16 @@ def test_unfinished_page_is_deleted(run, tmp_path, monkeypatch, stop, exit_code)
     assert run("registry", "import", "sheet.csv") == 0
     monkeypatch.setattr(Path, "write_text", write_half)
     assert run("publish", "pages") == exit_code
-    assert list((tmp_path / "pages").rglob("*.*")) == []
+    assert [file.name for file in (tmp_path / "pages").rglob("*.*")] == [".published"]
+
+
+def test_published_pages_of_an_erased_association_are_deleted(run, tmp_path):
+    """Other files of the folder stay."""
+    assert run("registry", "import", "sheet.csv") == 0
+    assert run("publish", "pages") == 0
+    own, page = tmp_path / "pages" / "own.html", tmp_path / "pages" / "fr" / "nour.html"
+    own.write_text("not ours")
+    assert page.exists()
+    assert run("registry", "erase", "nour", "--yes") == 0
+    assert run("publish", "pages") == 0
+    assert (page.exists(), own.exists()) == (False, True)
