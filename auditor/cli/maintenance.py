@@ -128,7 +128,7 @@ def restore(
         print_message("nothing was restored")
         return
     with lock_data_folder(config.storage.folder):
-        files = [database]
+        files = [database, *database.parent.glob(f"{database.name}.before-*")]
         for folder in {config.backup.folder.resolve(), file.parent.resolve()}:
             files.extend(existing.file for existing in retention.list_backups(folder))
         erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))

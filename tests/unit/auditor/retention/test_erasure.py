@@ -401,8 +401,9 @@ def test_erasure_names_older_backups_and_restore_reports_returned_associations(f
     assert run("registry", "erase", ID, "--yes") == 0
     assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
     assert find_traces(folder) == [backup.relative_to(folder).as_posix()]
-    assert run("restore", "--yes", str(backup), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
+    for _ in range(2):  # the second one reads it from the database that the first one replaced
+        assert run("restore", "--yes", str(backup), "--json") == 0
+        assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
     assert run("registry", "erase", ID, "--yes") == 0
     backup.unlink()
     for copy in folder.glob("auditor.db.before-*"):
