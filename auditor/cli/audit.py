@@ -5,12 +5,15 @@ import gc
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
 
 import typer
 
 from auditor.app import App, refuse_unusable_certificates
 from auditor.cli.context import (
     INTERRUPTED_EXIT_CODE,
+    CliContext,
     DryRunOption,
     FormatOption,
     JsonOption,
@@ -45,21 +48,33 @@ CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after"
 
 @examples("auditor run")
 def run(
-    context: typer.Context, requested_format: FormatOption = None, as_json: JsonOption = False
+    context: typer.Context,
+    requested_format: FormatOption = None,
+    *,
+    no_wait: Annotated[
+        bool,
+        typer.Option("--no-wait", help="Check accounts that failed a second time without waiting."),
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the nightly audit.
 
     Checks every account once per UTC day. Resumes an interrupted run, and does nothing if today's
-    run has finished. Exits with code 4 if the run is incomplete, and 5 if another run is active.
+    run has finished. Accounts that failed for a passing reason are checked again after the setting
+    fetch.second_pass_delay, half an hour. Exits with code 4 if the run is incomplete, and 5 if
+    another run is active.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
+    if no_wait:
+        fetch = config.fetch.model_copy(update={"second_pass_delay": 0.0})
+        config = config.model_copy(update={"fetch": fetch})
     refuse_unusable_certificates(config)
     pipeline.require_run_folders(config)
     with App.open(config) as app, app.hold_run_lock():
         with show_progress("the check", quiet=cli_context.quiet) as on_progress:
-            finished_run = runtime.run_async(_execute_run(app, on_progress))
+            finished_run = runtime.run_async(_execute_run(app, cli_context, on_progress))
         counts = count_presences(app.store, finished_run)
     if table_format == "json":
         print_json([finished_run.report.to_json()], get_current_time())
@@ -92,11 +107,21 @@ def _describe_finished_run(
         yield f"the {name} API used {usage.cost:,} of {usage.budget:,} {usage.unit}"
 
 
-async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
+async def _execute_run(
+    app: App, cli_context: CliContext, on_progress: ProgressCallback
+) -> AuditRun:
     """Execute today's run and return it. SIGTERM stops it after its grace period.
 
     Raises typer.Exit with code 130 if the run was stopped.
     """
+
+    def explain_wait(count: int, seconds: float) -> None:
+        at = get_current_time() + timedelta(seconds=seconds)
+        cli_context.print_note(
+            f"waiting until {at:%H:%M} UTC: {count_noun(count, 'account')} failed and will be "
+            "checked again; Ctrl-C keeps the results, and `auditor run --no-wait` does not wait"
+        )
+
     stop, grace_seconds = asyncio.Event(), app.config.schedule.shutdown_grace_seconds
     gc.freeze()  # loaded code is never garbage, and each collection would search it again
     with stop_on_signal(stop):
@@ -105,6 +130,7 @@ async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
                 app,
                 get_current_time(),
                 on_progress=on_progress,
+                on_wait=explain_wait,
                 stop=stop,
                 cluster=get_worker_cluster(app.config),
             )

@@ -34,7 +34,7 @@ from auditor.retention import (
 )
 from auditor.runs import run as run_module
 from auditor.runs.frontier import WorkerCluster
-from auditor.runs.run import ProgressCallback
+from auditor.runs.run import ProgressCallback, WaitCallback
 from auditor.runs.state import Timer
 from probes.links import channel_registry
 from probes.log import EventLogger
@@ -56,6 +56,7 @@ async def run_audit_pipeline(
     *,
     day: date | None = None,
     on_progress: ProgressCallback | None = None,
+    on_wait: WaitCallback | None = None,
     stop: asyncio.Event | None = None,
     timer: Timer = time.monotonic,
     cluster: WorkerCluster | None = None,
@@ -80,7 +81,14 @@ async def run_audit_pipeline(
         try:
             await asyncio.to_thread(check_run_preconditions, app.config, app.store)
             run = await run_module.execute_run(
-                app, now, day=day, on_progress=on_progress, stop=stop, timer=timer, cluster=cluster
+                app,
+                now,
+                day=day,
+                on_progress=on_progress,
+                on_wait=on_wait,
+                stop=stop,
+                timer=timer,
+                cluster=cluster,
             )
         except BaseException as error:
             cause = f"{type(error).__name__}: {error}"

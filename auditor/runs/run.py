@@ -53,6 +53,8 @@ from storage.store import Store
 logger = EventLogger(__name__)
 
 ProgressCallback = Callable[[int, int], None]
+WaitCallback = Callable[[int, float], None]
+"""Receives how many accounts are checked again, and the seconds until then."""
 """Called after each account with the number of checked accounts and the number of all accounts."""
 
 
@@ -62,6 +64,7 @@ async def execute_run(
     *,
     day: date | None = None,
     on_progress: ProgressCallback | None = None,
+    on_wait: WaitCallback | None = None,
     stop: asyncio.Event | None = None,
     timer: Timer = time.monotonic,
     cluster: WorkerCluster | None = None,
@@ -101,6 +104,7 @@ async def execute_run(
         deadline=RunDeadline(timer, ends_at, stop or asyncio.Event()),
         timer_started_at=timer(),
         on_progress=on_progress or (lambda _checked, _total: None),
+        on_wait=on_wait or (lambda _count, _seconds: None),
         cluster=cluster,
     )
     try:
@@ -156,6 +160,7 @@ class RunSession:
     deadline: RunDeadline
     timer_started_at: float
     on_progress: ProgressCallback
+    on_wait: WaitCallback
     cluster: WorkerCluster | None
     checker: AccountChecker | None = None
     coordinator: Coordinator | None = None
@@ -299,12 +304,15 @@ class RunSession:
             )
             await (self.coordinator or worker).check_pass()
             await recorder.flush()
-            if not await asyncio.to_thread(frontier.count_remaining, second_pass=True):
+            count = await asyncio.to_thread(frontier.count_remaining, second_pass=True)
+            if not count:
                 return
             last = worker.last_deferred_at
             seconds_since_failure = self.deadline.timer() - last if last else 0.0
-            delay = self.app.config.fetch.second_pass_delay
-            await self.deadline.sleep(delay - seconds_since_failure)
+            delay = self.app.config.fetch.second_pass_delay - seconds_since_failure
+            if delay > 0:
+                self.on_wait(count, delay)
+            await self.deadline.sleep(delay)
             if not self.deadline.should_stop:
                 checker.fetcher.start_new_pass()
                 await (self.coordinator or worker).check_pass(second_pass=True)

@@ -97,7 +97,10 @@ async def test_only_transient_failures_are_checked_in_a_second_pass(app):
     register(app, *rows.values())
     app.web.answers = {rows[name].typed_text: answer for name, answer in answers.items()}
     app.web.once = {rows["once"].typed_text}
-    run = await execute_run(app, START)
+    waits = []
+    fetch = FetchOptions(second_pass_delay=0.01, concurrency=4)
+    app.config = app.config.model_copy(update={"fetch": fetch})
+    run = await execute_run(app, START, on_wait=lambda *wait: waits.append(wait))
     findings = findings_of(app, run)
     results = {
         name: (*findings[row.typed_text], app.web.asked.count(row.typed_text))
@@ -111,6 +114,8 @@ async def test_only_transient_failures_are_checked_in_a_second_pass(app):
         "blocked": (Presence.UNKNOWN, Reason.BLOCKED, 1),
     }
     assert app.web.passes == 2
+    [(count, seconds)] = waits
+    assert (count, 0 < seconds <= 0.01) == (2, True)
 
 
 async def test_unusable_cells_and_unaudited_channels_are_not_checked(app):

@@ -1,6 +1,7 @@
 """Tests of the command line: JSON output, exit codes and messages."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -133,6 +134,18 @@ def test_exit_code_of_a_run_says_whether_it_took_place(auditor, monkeypatch, sta
     result = auditor("run", "--quiet")
     assert (result.code, result.out, message in result.err) == (code, "", True)
     assert bool(result.err) is bool(message)
+
+
+def test_run_says_until_when_it_waits_and_need_not_wait(auditor, monkeypatch):
+    async def wait(app, now, *, on_wait, **_):
+        begun = app.store.runs.begin_or_resume(now.date(), now)
+        if delay := app.config.fetch.second_pass_delay:
+            on_wait(2, delay)
+        return app.store.runs.finish(begun, AuditRunState.DONE, now, report=RunReport(state="done"))
+
+    monkeypatch.setattr("auditor.runs.run.execute_run", wait)
+    assert re.search(r"waiting until \d\d:\d\d UTC: 2 accounts failed", auditor("run").err)
+    assert "waiting" not in auditor("run", "--no-wait").err
 
 
 @pytest.mark.parametrize(
