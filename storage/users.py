@@ -148,9 +148,9 @@ class SessionRepository(Repository):
             return session.exec(query).first()
 
     def touch(self, token_hash: str, now: datetime) -> None:
-        """Store that a session was used now."""
+        """Store that a session was used now. Raises StoreError soon if the database is busy."""
         change = update(LoginSession).where(col(LoginSession.token_hash) == token_hash)
-        self._execute(change.values(last_seen_at=to_utc(now)))
+        self._execute(change.values(last_seen_at=to_utc(now)), wait_ms=200)
 
     def end(self, token_hash: str) -> None:
         """Delete a session."""

@@ -114,9 +114,9 @@ class ReportLinkRepository(Repository):
         return self._execute(change.values(expires_at=to_utc(expires_at)))
 
     def mark_opened(self, link_id: int, now: datetime) -> None:
-        """Store that a report was opened with this link."""
+        """Store that a report was opened. Raises StoreError soon if the database is busy."""
         change = update(ReportLink).where(col(ReportLink.id) == link_id)
-        self._execute(change.values(last_opened_at=to_utc(now)))
+        self._execute(change.values(last_opened_at=to_utc(now)), wait_ms=200)
 
 
 def _build_conditions(

@@ -178,11 +178,14 @@ class Database:
             yield session
 
     @contextmanager
-    def begin_write_session(self) -> Iterator[Session]:
-        """Yield a session in a transaction, which is committed unless an error is raised."""
+    def begin_write_session(self, wait_ms: int | None = None) -> Iterator[Session]:
+        """Yield a session in a transaction, which is committed unless an error is raised.
+
+        On SQLite it waits at most `wait_ms` for other writers.
+        """
         with (
             convert_driver_errors(self.database_file),
-            StoreSession(self._write_engine) as session,
+            StoreSession(self._write_engine.execution_options(wait_ms=wait_ms)) as session,
             session.begin(),
         ):
             yield session
@@ -399,9 +402,12 @@ class Repository:
         with self._database.begin_read_session() as session:
             return session.exec(query).first()
 
-    def _execute(self, change: UpdateBase) -> int:
-        """Execute a change in an own transaction. Return the number of rows."""
-        with self._database.begin_write_session() as session:
+    def _execute(self, change: UpdateBase, *, wait_ms: int | None = None) -> int:
+        """Execute a change in an own transaction. Return the number of rows.
+
+        With `wait_ms`, raise StoreError after this time if another process writes to SQLite.
+        """
+        with self._database.begin_write_session(wait_ms) as session:
             return session.exec(change).rowcount
 
 

@@ -5,8 +5,10 @@ import itertools
 import sqlite3
 import sys
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -354,6 +356,15 @@ def test_sqlite_settings_protect_commits_from_a_power_cut(store):
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
     assert values == ["wal", 2, 1, 10_000]
+
+
+def test_writes_that_pages_do_not_need_do_not_wait_for_an_import(store):
+    with closing(sqlite3.connect(store.database_file)) as importing:
+        importing.execute("BEGIN IMMEDIATE")
+        started_at = time.monotonic()
+        with pytest.raises(StoreError):
+            store.report_links.mark_opened(1, datetime.now(UTC))
+        assert time.monotonic() - started_at < 5
 
 
 def plain_sqlite(path):
