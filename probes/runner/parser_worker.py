@@ -173,6 +173,8 @@ def _limit_cpu_time(seconds: float) -> Iterator[None]:
     """
     _, hard_limit = resource.getrlimit(resource.RLIMIT_CPU)
     soft_limit = math.ceil(time.process_time() + seconds) + 1
+    if hard_limit != resource.RLIM_INFINITY:
+        soft_limit = min(soft_limit, hard_limit)
     resource.setrlimit(resource.RLIMIT_CPU, (soft_limit, hard_limit))
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 from sqlmodel import col, delete, func, select, update
 
@@ -37,12 +38,19 @@ class ReportLinkRepository(Repository):
         return link
 
     def add_all(self, links: Iterable[ReportLink]) -> None:
-        """Store many report links in one transaction. Older links stay valid."""
+        """Store many report links in one transaction. Older links stay valid.
+
+        Raises StoreError and stores none if an association was erased meanwhile.
+        """
         remaining = iter(links)
-        with self._database.begin_write_session() as session:
-            while batch := list(islice(remaining, BATCH_SIZE)):
-                session.add_all(batch)
-                session.flush()  # a session holds new objects until then
+        try:
+            with self._database.begin_write_session() as session:
+                while batch := list(islice(remaining, BATCH_SIZE)):
+                    session.add_all(batch)
+                    session.flush()  # a session holds new objects until then
+        except IntegrityError:
+            reason = "an association was erased meanwhile"
+            raise StoreError("cannot store the links", reason, "the same command again") from None
 
     def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""

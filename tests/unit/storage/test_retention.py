@@ -7,6 +7,7 @@ import pytest
 
 from auditor.config.schema import BackupSettings, Config, RetentionSettings
 from auditor.runs.pipeline import compute_retention_cutoffs, run_maintenance
+from storage.errors import StoreError
 from storage.files.body_store import BodyStore
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact
 from storage.models.users import ERASE_SOURCE, ChangeOrigin, FollowUpKind, ReplyKind, ReplyOutcome
@@ -99,6 +100,14 @@ def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
     dry_run_counts = store.retention.delete_expired_data(cutoffs, dry_run=True)
     deleted = store.retention.delete_expired_data(cutoffs)
     assert deleted == dry_run_counts == {"contact": 2, "sent_message": 1, "audit_log": 1}
+
+
+def test_links_of_an_association_that_was_erased_meanwhile_are_refused(store):
+    links = [build_report_link("new", expires_at=NOW), build_report_link("other", expires_at=NOW)]
+    links[1].association = "erased"
+    with pytest.raises(StoreError, match="erased meanwhile"):
+        store.report_links.add_all(links)
+    assert list(store.report_links.list_report_links()) == []
 
 
 def test_ended_report_links_are_deleted_and_their_replies_stay(store):

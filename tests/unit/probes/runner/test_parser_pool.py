@@ -294,6 +294,22 @@ def parse_with_little_memory(parser: object, spare_bytes: int) -> object:
     return pickle.loads(received) if received else None
 
 
+UNDER_A_HARD_LIMIT = """
+import resource
+from probes.runner.parser_worker import _limit_cpu_time
+
+resource.setrlimit(resource.RLIMIT_CPU, (9, 9))
+with _limit_cpu_time(60):
+    pass
+"""
+
+
+@pytest.mark.smoke
+def test_hard_limit_of_the_shell_may_be_lower_than_that_of_a_page() -> None:
+    """Such as that of `ulimit -t 9`."""
+    subprocess.run([sys.executable, "-c", UNDER_A_HARD_LIMIT], check=True)
+
+
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize("parser", [count_links, parse_sample])
 def test_worker_near_its_memory_limit_returns_no_empty_page(parser: object) -> None:
