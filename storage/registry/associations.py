@@ -115,17 +115,19 @@ class RegistryRepository(Repository):
 
     def withdraw_association(
         self, association: str, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
-    ) -> None:
+    ) -> ImportChanges:
         """Stop following an association: it is kept with its results, but not checked."""
-        self.save_registry((), (), now, origin=origin, is_complete=False, leaving_ids=[association])
+        return self.save_registry(
+            (), (), now, origin=origin, is_complete=False, leaving_ids=[association]
+        )
 
     def restore_association(
         self, entry: AssociationEntry, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
-    ) -> None:
+    ) -> ImportChanges:
         """Follow a withdrawn association again, with the accounts that were withdrawn with it."""
         accounts = self.list_accounts(entry.id, include_withdrawn=True)
         own = [row for row in accounts if row.withdrawn_at == entry.withdrawn_at]
-        self.save_registry([entry], own, now, origin=origin, is_complete=False)
+        return self.save_registry([entry], own, now, origin=origin, is_complete=False)
 
     def register_account(
         self, account: AccountRow, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN

@@ -5,7 +5,6 @@ An entry is parsed like a row of an imported spreadsheet.
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -91,20 +90,16 @@ def set_following(
 ) -> Response:
     """Stop following an association, or follow it again."""
     registry, origin = context.app.store.registry, ChangeOrigin(context.author, "web")
-
-    def withdraw(now: datetime) -> None:
-        registry.withdraw_association(association, now, origin=origin)
-
-    def restore(now: datetime) -> None:
-        registry.restore_association(_load_entry(context, association)[0], now, origin=origin)
-
     if is_followed:
-        restore(context.now)
+        entry, _ = _load_entry(context, association)
+        changes = registry.restore_association(entry, context.now, origin=origin)
         message = gettext_noop("Followed again. The next check includes it.")
-        return context.confirm(context.links.association_url(association), message, withdraw)
-    withdraw(context.now)
-    url = context.links.page_url(f"registry/entries/{quote(association, safe='')}")
-    return context.confirm(url, gettext_noop("No longer followed."), restore)
+        url = context.links.association_url(association)
+    else:
+        changes = registry.withdraw_association(association, context.now, origin=origin)
+        message = gettext_noop("No longer followed.")
+        url = context.links.page_url(f"registry/entries/{quote(association, safe='')}")
+    return context.confirm(url, message, partial(context.undo_registry_changes, changes))
 
 
 @router.get(
