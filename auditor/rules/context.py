@@ -77,8 +77,11 @@ class EvaluatedAccount:
 
     @property
     def url(self) -> str:
-        """Return the URL to show."""
-        return self.row.identity.canonical or self.row.identity.url or self.row.typed_text
+        """Return the URL to show. Websites without HTTPS are not reached by their canonical one."""
+        identity = self.row.identity
+        if self.channel == WEBSITE_CHANNEL and (identity.url or "").startswith("http://"):
+            return identity.url or ""
+        return identity.canonical or identity.url or self.row.typed_text
 
     @property
     def is_account(self) -> bool:

@@ -151,7 +151,7 @@ def get_canary_urls(config: Config) -> dict[str, str]:
         ):
             canary = channel.canaries[0]
             identity = identify.identify_link(canary, name)
-            urls[name] = identity.canonical or identity.url or canary
+            urls[name] = identity.url or identity.canonical or canary
     return urls
 
 

@@ -18,9 +18,18 @@ from auditor.rules.account_status import (
     days_since_activity,
 )
 from auditor.rules.association_state import apply_decisions
+from auditor.rules.context import EvaluatedAccount
+from probes.links.identify import identify_link
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
 from probes.text.date_parser import parse_date
-from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Observation
+from storage.models.audit import (
+    AccountRow,
+    AccountState,
+    AccountStatus,
+    Decision,
+    DecisionKind,
+    Observation,
+)
 
 START = datetime(2026, 3, 1, 1, tzinfo=UTC)
 THRESHOLDS = ConfirmationThresholds()
@@ -557,3 +566,10 @@ def test_no_account_is_gone_before_three_absences_over_six_days(findings):
         if status.state is AccountState.GONE:
             assert len(absences) >= 3
             assert absences[-1] - absences[0] >= 6
+
+
+@pytest.mark.parametrize("url", ["http://nour.example/", "https://nour.example/"])
+def test_website_is_shown_with_the_scheme_that_was_registered(url):
+    """Some sites have no HTTPS: a link to it would be dead."""
+    row = AccountRow("nour", url, identify_link(url), "website", id=1)
+    assert EvaluatedAccount(row, AccountStatus(1, AccountState.PRESENT)).url == url
