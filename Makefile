@@ -29,17 +29,27 @@ $(VENV)/.interpreter:
 		echo "cannot create $(VENV): the venv module does not work; try: apt-get install python3-venv" >&2; exit 1; }
 	@echo '$(INTERPRETER)' > $@
 
-$(VENV)/.run: requirements.lock pyproject.toml $(VENV)/.interpreter
+# Extras are remembered, because a new version of Python creates the environment again.
+EXTRAS ?= $(shell cat .extras 2>/dev/null)
+ifneq ($(EXTRAS),$(shell cat .extras 2>/dev/null))
+.PHONY: .extras
+endif
+
+.extras:
+	@echo '$(EXTRAS)' > $@
+
+$(VENV)/.run: requirements.lock pyproject.toml $(VENV)/.interpreter .extras
 	@echo "setting up (once)" >&2
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@test -z '$(EXTRAS)' || $(PIP) --no-build-isolation --editable '.[$(EXTRAS)]'
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch $@
 
-install: $(VENV)/.run ## Install .venv/bin/auditor without development tools (docs/guides/installation.md)
+install: $(VENV)/.run ## Install .venv/bin/auditor without development tools; EXTRAS=cluster,pdf adds extras
 	@$(BIN)/python -m compileall -q auditor probes storage # the service cannot write here, see deploy/
 
 demo: $(VENV)/.run ## Run the demo and serve its dashboard: 100 fictional associations, 14 audit runs
