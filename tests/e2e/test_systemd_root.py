@@ -33,7 +33,7 @@ def installed_root():
     if reason is not None:
         pytest.skip(reason)
     apt, _, commands = INSTALL_BLOCK.partition("\n")
-    packages = (*apt.removeprefix("apt install ").split(), "curl", *systemd_root.PACKAGES)
+    packages = (*apt.removeprefix("apt install ").split(), *systemd_root.PACKAGES)
     suite = re.search(r"slim-(\w+)", (ROOT / "Containerfile").read_text())[1]
     try:
         base = debian_root.create_debian_root(suite, packages)
