@@ -107,6 +107,8 @@ def check(
         table_format,
         words={"last_activity": lambda timestamp: timestamp[:10]},
     )
+    if any(item["reason"] == "unsafe_address" for item in items):
+        cli_context.print_note("internal addresses need an exemption: [fetch] allow_networks")
 
 
 async def _check_links(

@@ -67,6 +67,7 @@ def test_check_requests_no_link_without_account_and_no_private_address(auditor):
         *[("unknown", "unsafe_address")] * 2,
     ]
     assert [item["requests"] for item in items[:3]] == [0, 0, 0]
+    assert "[fetch] allow_networks" in auditor("check", "http://10.0.0.1/").err
 
 
 def test_init_writes_short_defaults_and_changes_no_file(auditor):
