@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, or_, select, update
 
 from probes.models.finding import LinkKind
 from storage.database.connection import Repository, split_into_batches
 from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
-from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
+from storage.models.users import ERASE_SOURCE, OPERATOR_ORIGIN, ChangeOrigin
 from storage.read_model import consistency
 from storage.registry import audit_log
 from storage.registry.registry_import import (
@@ -90,19 +90,26 @@ class RegistryRepository(Repository):
             audit_log.append_audit_log(connection, changes.log_entries)
             consistency.mark_stale(self._database, connection, changes.affected_associations)
             newest_id = connection.scalar(select(func.max(AUDIT_LOG.c.id)))
-        return replace(changes, newest_log_id=newest_id or 0)
+        return replace(changes, made_at=changed_at, newest_log_id=newest_id or 0)
 
     def undo_changes(
         self, changes: ImportChanges, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
     ) -> bool:
         """List the rows again that `save_registry` replaced, and withdraw those that it added.
 
-        Return False and change nothing if anything about these associations was changed or erased
-        since.
+        Return False and change nothing if anything about these associations was changed since, or
+        any association was erased.
         """
-        query = select(AUDIT_LOG.c.association).where(AUDIT_LOG.c.id > changes.newest_log_id)
-        if not changes.affected_associations.isdisjoint(self._load_all(query, itemgetter(0))):
-            return False
+        # an erasure deletes entries, whose ids are used again, and names no association
+        is_erasure = AUDIT_LOG.c.source == ERASE_SOURCE
+        is_later = or_(
+            AUDIT_LOG.c.id > changes.newest_log_id,
+            and_(is_erasure, AUDIT_LOG.c.changed_at >= changes.made_at),
+        )
+        query = select(AUDIT_LOG.c.association, is_erasure).where(is_later)
+        for association, was_erased in self._load_all(query, tuple):
+            if was_erased or association in changes.affected_associations:
+                return False
         self.save_registry(
             changes.earlier_entries,
             changes.earlier_accounts,

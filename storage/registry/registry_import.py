@@ -101,8 +101,8 @@ class ImportChanges:
     as the audit log stores it; `associations` has the associations they are about.
     `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
     spreadsheet lacks and for which something is stored. `earlier_entries` and `earlier_accounts`
-    are the affected rows that were listed before, and `newest_log_id` the id of the last of
-    `log_entries`.
+    are the affected rows that were listed before. `made_at` and `newest_log_id` are set when the
+    changes are made: the time, and the id of the newest entry of the audit log.
     """
 
     accounts_added: tuple[AccountRow, ...] = ()
@@ -119,6 +119,7 @@ class ImportChanges:
     missing_columns: tuple[str, ...] = ()
     earlier_entries: tuple[AssociationEntry, ...] = ()
     earlier_accounts: tuple[AccountRow, ...] = ()
+    made_at: datetime | None = None
     newest_log_id: int = 0
 
     def __bool__(self) -> bool:

@@ -13,6 +13,7 @@ from auditor.cli import main
 from storage.errors import StoreError, is_file_error
 from storage.files.body_store import BodyStore, copy_bodies
 from tests.support.all_commands import all_commands
+from tests.support.channel_settings import disable_channels_except
 from tests.support.permissions import permissions_respected
 
 pytestmark = pytest.mark.slow  # the doctor and a run start processes
@@ -26,9 +27,9 @@ from = "auditor@example.org"
 smtp = { host = "127.0.0.1", port = 9, security = "none" }
 [[notify.recipients]]
 to = "amina@example.org"
-[channels]
-website = {}
 """
+CONFIG += "[channels.website]\ncanaries = []\nimpossible_account = ''\n"
+CONFIG += disable_channels_except("website")
 SHEET = "id,name,website\nnour,Nour,http://127.0.0.1:9/\n"
 LINE = re.compile(r"error: (?P<what>.+?): (?P<why>.+); try: (?P<action>.+)")
 
