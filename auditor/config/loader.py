@@ -113,8 +113,9 @@ def merge_channels(tables: Mapping[str, Any], own_tables: dict[str, Any]) -> Non
     channels, own_channels = tables["channels"], own_tables.get("channels", {})
     if isinstance(own_channels, dict):
         for name, channel in own_channels.items():
-            known = channels.get(name, {})
-            channels[name] = {**known, **channel} if isinstance(channel, dict) else channel
+            channels[name] = (
+                {**channels.get(name, {}), **channel} if isinstance(channel, dict) else channel
+            )
         own_tables["channels"] = channels
 
 

@@ -107,9 +107,9 @@ class RegistryRepository(Repository):
             and_(is_erasure, AUDIT_LOG.c.changed_at >= changes.made_at),
         )
         query = select(AUDIT_LOG.c.association, is_erasure).where(is_later)
-        for association, was_erased in self._load_all(query, tuple):
-            if was_erased or association in changes.affected_associations:
-                return False
+        affected = changes.affected_associations
+        if any(erased or id_ in affected for id_, erased in self._load_all(query, tuple)):
+            return False
         self.save_registry(
             changes.earlier_entries,
             changes.earlier_accounts,

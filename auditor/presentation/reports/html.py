@@ -338,8 +338,9 @@ def publish_site(
         manifest.seek(0)
         published = set(re.findall(r"^(?:[a-z]{2}/)?[^/\n]+\.html$", manifest.read(), re.MULTILINE))
         for name in STYLE_SHEETS:
-            style = files("auditor.web").joinpath("static", name).read_text("utf-8")
-            _write_page(folder, name, style)
+            _write_page(
+                folder, name, files("auditor.web").joinpath("static", name).read_text("utf-8")
+            )
         for name, content in render_site_pages(overview, app.config):
             if name not in published:
                 manifest.write(f"{name}\n")
