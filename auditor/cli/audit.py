@@ -52,8 +52,7 @@ def run(
     requested_format: FormatOption = None,
     *,
     no_wait: Annotated[
-        bool,
-        typer.Option("--no-wait", help="Check accounts that failed a second time without waiting."),
+        bool, typer.Option("--no-wait", help="Check failed accounts again at once.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -116,10 +115,9 @@ async def _execute_run(
     """
 
     def explain_wait(count: int, seconds: float) -> None:
-        at = get_current_time() + timedelta(seconds=seconds)
         cli_context.print_note(
-            f"waiting until {at:%H:%M} UTC: {count_noun(count, 'account')} failed and will be "
-            "checked again; Ctrl-C keeps the results, and `auditor run --no-wait` does not wait"
+            f"waiting until {get_current_time() + timedelta(seconds=seconds):%H:%M} UTC to check {count_noun(count, 'failed account')} again; "
+            "Ctrl-C keeps the results, and `auditor run --no-wait` goes on at once"
         )
 
     stop, grace_seconds = asyncio.Event(), app.config.schedule.shutdown_grace_seconds

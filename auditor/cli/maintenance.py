@@ -329,7 +329,7 @@ def _warn_about_traces(
     cli_context.print_note(
         "older backups still contain it: delete them, or run erase again after restoring one"
     )
-    cli_context.print_note("published pages still show it: run `auditor publish` again")
+    cli_context.print_note("pages that `auditor publish` wrote keep it until you publish again")
     for copy in result.remaining_copies:
         cli_context.print_note(f"this older copy contains it too; delete it: {copy}")
 

@@ -275,6 +275,7 @@ def write_file_atomically(
             return
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a directory")
+        target.parent.stat()  # a mistyped folder is an error; none is created
         with replace_atomically(target) as unfinished:
             with unfinished.open("wb") as out:
                 out.writelines(chunks)

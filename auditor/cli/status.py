@@ -73,13 +73,13 @@ def status(
     now, config = get_current_time(), cli_context.load_config()
     last_run = last_finished_run = queue = None
     counts: dict[Presence, int] = {}
-    repeated_count = 0
+    second_pass_count = 0
     try:
         with cli_context.open_app_for_reading() as app:
             last_run = app.store.runs.get_latest()
             last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
             counts = count_presences(app.store, last_run)
-            repeated_count = _count_repeated(app.store, last_run)
+            second_pass_count = _count_second_pass(app.store, last_run)
             cluster = get_worker_cluster(config)
             queue = cluster.load_queue_status() if cluster else None
     except MissingDatabaseError as error:  # a new installation has none yet
@@ -99,7 +99,7 @@ def status(
             if name != "dated_in_future"  # an error message says so
         ]
         print_table(("what", "value"), rows, "tsv")
-    for note in _describe_notes(item, queue, repeated_count) if table_format != "json" else ():
+    for note in _describe_notes(item, queue, second_pass_count) if table_format != "json" else ():
         cli_context.print_note(note)
     cli_context.explain_empty_result(0 if last_run is None else 1, config)
     if last_run and item["dated_in_future"]:
@@ -119,8 +119,8 @@ def count_presences(store: Store, run: AuditRun | None) -> dict[Presence, int]:
     return total
 
 
-def _count_repeated(store: Store, run: AuditRun | None) -> int:
-    """Return how many accounts failed in a run that will check them again."""
+def _count_second_pass(store: Store, run: AuditRun | None) -> int:
+    """Return how many failed accounts the run in progress checks again."""
     if run is None or run.state is not AuditRunState.RUNNING:
         return 0
     return store.run_plan.count_entries(run, second_pass=True)
@@ -206,7 +206,7 @@ def _build_queue_item(queue: QueueStatus | None) -> dict[str, Any]:
 
 
 def _describe_notes(
-    item: dict[str, Any], queue: QueueStatus | None, repeated_count: int
+    item: dict[str, Any], queue: QueueStatus | None, second_pass_count: int
 ) -> Iterator[str]:
     """Yield what the figures do not show: a run that waits, and accounts not reached or failed."""
     if item["run"] is None:
@@ -214,8 +214,8 @@ def _describe_notes(
     if item["delayed_run"]:
         day, other = map(ENGLISH.format_date, (item["delayed_run"], item["run"]))
         yield f"The check of {day} has not started: the one of {other} has not finished."
-    if repeated_count:
-        yield f"{count_noun(repeated_count, 'account')} failed and will be checked again."
+    if second_pass_count:
+        yield f"Waiting to check {count_noun(second_pass_count, 'failed account')} again."
     if item["not_reached"] and item["state"] == "done":
         verb = "it comes" if item["not_reached"] == 1 else "they come"
         left = count_noun(item["not_reached"], "account")

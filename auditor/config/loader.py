@@ -108,15 +108,17 @@ def iter_settings(
                 yield (*path, name), table
 
 
-def merge_channels(tables: Mapping[str, Any], own_tables: dict[str, Any]) -> None:
-    """Complete the channels of the own tables, which are changed, with those of other tables."""
-    channels, own_channels = tables["channels"], own_tables.get("channels", {})
-    if isinstance(own_channels, dict):
-        for name, channel in own_channels.items():
-            channels[name] = (
-                {**channels.get(name, {}), **channel} if isinstance(channel, dict) else channel
-            )
-        own_tables["channels"] = channels
+def merge_tables(defaults: Mapping[str, Any], tables: Any) -> Any:
+    """Return the default tables with the settings of other tables, by name.
+
+    What is not a table is returned as it is, and fails in the validation.
+    """
+    if not isinstance(tables, dict):
+        return tables
+    merged = dict(defaults)
+    for name, table in tables.items():
+        merged[name] = merged.get(name, {}) | table if isinstance(table, dict) else table
+    return merged
 
 
 def resolve_paths(tables: dict[str, Any], folder: Path) -> None:

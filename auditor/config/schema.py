@@ -31,7 +31,7 @@ from auditor.config.loader import (
     SettingsTable,
     apply_overrides,
     build_config_error,
-    merge_channels,
+    merge_tables,
     read_env_overrides,
     read_toml_tables,
     refuse_secrets,
@@ -223,7 +223,7 @@ class StorageSettings(SettingsTable):
 
 
 class ChannelSettings(SettingsTable):
-    """A channel: if it is audited, its canaries, and the key and budget of its API if it has one.
+    """A channel: whether it is audited, its canaries, and the key and budget of its API.
 
     With a key, only the API is requested. `api_budget` is the maximum cost of a run, in the unit of
     the API; None means the default of the API.
@@ -372,7 +372,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
         own_tables = read_toml_tables(file)
         origin, folder = str(file), file.parent
         refuse_secrets(own_tables, origin)
-        merge_channels(tables, own_tables)
+        own_tables["channels"] = merge_tables(tables["channels"], own_tables.get("channels", {}))
         tables |= own_tables
     resolve_paths(tables, folder)
     overrides = read_env_overrides(environ)

@@ -21,7 +21,7 @@ from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.retention import list_backups, open_backup_bodies
 from storage.files import body_store
-from storage.files.durable_files import delete_abandoned_files
+from storage.files.durable_files import UNFINISHED_PREFIX, delete_abandoned_files
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin
 
 CONTACT_SUBJECT = "contact"
@@ -120,19 +120,24 @@ def finish_erasure(app: App) -> ErasureResult:
 def _delete_remains(app: App, stored_data: Mapping[str, int]) -> ErasureResult:
     """Delete uploads and copies that killed processes left, and vacuum the database."""
     UploadStore(app.data_folder / "uploads").clear()
-    database_file = app.store.database_file
-    for folder in filter(None, (database_file and database_file.parent, app.config.backup.folder)):
+    for folder in _list_database_folders(app):
         delete_abandoned_files(folder)
     return ErasureResult(stored_data, app.store.vacuum_database(), find_database_copies(app))
 
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
-    """Return the copies of the database: before upgrades and restores, and backups."""
+    """Return the copies of the database: before upgrades and restores, backups, unfinished ones."""
     copies = [backup.file for backup in list_backups(app.config.backup.folder)]
-    file = app.store.database_file
-    if file:
-        copies = [*sorted(file.parent.glob(f"{file.name}.before-*")), *copies]
+    for folder in _list_database_folders(app):
+        for pattern in ("*.before-*", f"{UNFINISHED_PREFIX}*"):
+            copies += sorted(folder.glob(pattern))
     return tuple(copies)
+
+
+def _list_database_folders(app: App) -> set[Path]:
+    """Return the folders that hold copies of the database."""
+    file = app.store.database_file
+    return {app.config.backup.folder, *([file.parent] if file else [])}
 
 
 def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:

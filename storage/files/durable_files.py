@@ -44,9 +44,12 @@ def replace_atomically(target: Path) -> Iterator[Path]:
 
 
 def delete_abandoned_files(folder: Path) -> None:
-    """Delete the unfinished files that killed processes left in a folder. Raises OSError."""
+    """Delete the unfinished files that killed processes left in a folder.
+
+    Files of running processes stay, and those that another user owns, as in /tmp.
+    """
     for file in folder.glob(f"{UNFINISHED_PREFIX}????????"):  # without the logs of a database
-        with suppress(FileNotFoundError, BlockingIOError), file.open() as unfinished:
+        with suppress(OSError), file.open() as unfinished:
             fcntl.flock(unfinished, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for part in folder.glob(f"{file.name}*"):
                 part.unlink(missing_ok=True)

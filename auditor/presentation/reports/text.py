@@ -60,19 +60,21 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     as_of = translate("On {date}", date=overview.as_of)
     shown_figures = list(filter(attrgetter("is_shown"), overview.channels))
     has_survey = any(figures.survey is not None for figures in shown_figures)
-    headings = [translate("Channel"), translate("Status"), translate("Number")]
-    rows = [[*headings, translate("Survey")] if has_survey else headings]
+    rows: list[tuple[str, ...]] = [
+        (translate("Channel"), translate("Status"), translate("Number"), translate("Survey"))
+    ]
     for figures in shown_figures:
-        row = [
-            translator.channel_name(figures.channel),
-            format_coverage_interval(figures, translator),
-            f"{figures.confirmed_count}/{figures.association_count}",
-        ]
+        survey = EMPTY_VALUE
         if figures.survey is not None:
-            row.append(translator.format_percent(figures.survey / 100))
-        elif has_survey:
-            row.append(EMPTY_VALUE)
-        rows.append(row)
+            survey = translator.format_percent(figures.survey / 100)
+        rows.append(
+            (
+                translator.channel_name(figures.channel),
+                format_coverage_interval(figures, translator),
+                f"{figures.confirmed_count}/{figures.association_count}",
+                survey,
+            )
+        )
     unknown = Counter[str]()
     ranked = sorted(overview.unknown_counts.items(), key=lambda item: (item[0][0], str(item[0][1])))
     for (channel, reason), count in ranked:
@@ -85,7 +87,7 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     caution = "The survey asked about 160 people; we check associations. Compare with caution."
     parts = [
         f"{name} · {as_of}",
-        _format_table(rows),
+        _format_table(rows if has_survey else [row[:-1] for row in rows]),
         *([translate(caution)] if has_survey else []),
         _format_counts(translate("New problems"), opened, translator),
         _format_counts(translate("Fixed problems"), closed, translator),
@@ -112,7 +114,7 @@ def _format_counts(title: str, counts: Counter[str], translator: Translator) -> 
     return f"{title}\n{_format_table(rows, align_first_right=True)}"
 
 
-def _format_table(table: Sequence[Sequence[str]], *, align_first_right: bool = False) -> str:
+def _format_table(table: Sequence[tuple[str, ...]], *, align_first_right: bool = False) -> str:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = []
     for row in table:

@@ -258,7 +258,6 @@ def submit_import_decision(
         registry_url,
         gettext_noop("Imported: {counts}."),
         partial(context.undo_registry_changes, changes),
-        values={"is_import": True},
         counts=context.translator.join_list(phrases),
     )
 

@@ -30,6 +30,14 @@ def test_next_write_deletes_what_a_killed_process_left(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["second.db"]
 
 
+def test_file_that_cannot_be_opened_stays(tmp_path):
+    """Such as that of another user in /tmp."""
+    foreign = tmp_path / ".unfinished-12345678"
+    foreign.mkdir()
+    with replace_atomically(tmp_path / "first.db"):
+        assert foreign.exists()
+
+
 def test_unfinished_file_of_a_running_process_stays(tmp_path):
     with replace_atomically(tmp_path / "first.db") as unfinished:
         log = unfinished.with_name(f"{unfinished.name}-journal")

@@ -145,7 +145,9 @@ def test_run_says_until_when_it_waits_and_need_not_wait(auditor, monkeypatch):
         return app.store.runs.finish(begun, AuditRunState.DONE, now, report=RunReport(state="done"))
 
     monkeypatch.setattr("auditor.runs.run.execute_run", wait)
-    assert re.search(r"waiting until \d\d:\d\d UTC: 2 accounts failed", auditor("run").err)
+    assert re.search(
+        r"waiting until \d\d:\d\d UTC to check 2 failed accounts again", auditor("run").err
+    )
     assert "waiting" not in auditor("run", "--no-wait").err
 
 

@@ -178,6 +178,7 @@ ERROR_CASES = [
         ("report-links", "create", "--all", "--out", "out/x.csv"),
         "out/x.csv: permission denied",
     ),
+    (forbid_writing("out"), ("export", "gaps", "no/gaps.csv"), "there is no such file or folder"),
     (forbid_writing("out"), ("init", "out/new"), "permission denied"),
     (replace_by_file("out"), ("init", "out"), "out/config.toml: a part of this path is a file"),
 ]
