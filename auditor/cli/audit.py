@@ -115,8 +115,9 @@ async def _execute_run(
     """
 
     def explain_wait(count: int, seconds: float) -> None:
+        end = get_current_time() + timedelta(seconds=seconds)
         cli_context.print_note(
-            f"waiting until {get_current_time() + timedelta(seconds=seconds):%H:%M} UTC to check {count_noun(count, 'failed account')} again; "
+            f"waiting until {end:%H:%M} UTC to check {count_noun(count, 'failed account')} again; "
             "Ctrl-C keeps the results, and `auditor run --no-wait` goes on at once"
         )
 

@@ -121,9 +121,9 @@ def count_presences(store: Store, run: AuditRun | None) -> dict[Presence, int]:
 
 def _count_second_pass(store: Store, run: AuditRun | None) -> int:
     """Return how many failed accounts the run in progress checks again."""
-    if run is None or run.state is not AuditRunState.RUNNING:
-        return 0
-    return store.run_plan.count_entries(run, second_pass=True)
+    if run and run.state is AuditRunState.RUNNING:
+        return store.run_plan.count_entries(run, second_pass=True)
+    return 0
 
 
 def _raise_if_stale(

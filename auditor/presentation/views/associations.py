@@ -177,10 +177,9 @@ def build_strips(
     results = defaultdict[tuple[str, str], dict[int | None, set[str]]](lambda: defaultdict(set))
     run_by_id = {run.id: run for run in runs}
     for association, channel, _, run_id, presence in presences:
-        run = run_by_id[run_id]
+        run, broken_day = run_by_id[run_id], broken_since.get((association, channel), date.max)
         state = Presence.UNKNOWN if channel in run.unreliable_channels else presence
-        is_broken = run.day >= broken_since.get((association, channel), date.max)
-        if is_broken and state is Presence.PRESENT:
+        if state is Presence.PRESENT and run.day >= broken_day:
             state = Presence.ABSENT
         results[association, channel][run_id].add(state.value)
     strips = {}
