@@ -78,7 +78,7 @@ def test_each_channel_has_its_status_reason_strip_and_evidence(app, client):
             "present since 1 Mar",
             "couldn’t check it: the platform asks visitors to sign in",
             "Last confirmed on 3 March 2026",
-            "Latest checks: present 3, absent 0, without a result 1",
+            "Latest checks: present 3, absent or broken 0, without a result 1",
         )
         == []
     )
