@@ -18,13 +18,11 @@ from auditor.registry.columns import (
 from auditor.registry.spreadsheet import guard_cells
 from auditor.registry.workbook_writer import iter_workbook_chunks
 from probes.links.cells import split_links
-from probes.links.channel_registry import STANDARD_CHANNELS
+from probes.links.channel_registry import list_channel_names
 from storage.models.audit import AccountRow, AssociationEntry
 from storage.store import Store
 
 ExportRow = list[object]
-DEFAULT_CHANNELS = (*STANDARD_CHANNELS, "instagram", "tiktok", "whatsapp", "telegram")
-"""Channels that always have a column. Others get one if an association has an account there."""
 
 
 def iter_export_rows(store: Store, translator: Translator | None = None) -> Iterator[ExportRow]:
@@ -48,7 +46,7 @@ def build_export_rows(
         cells_by_column = links.setdefault(account.association, {})
         cells_by_column.setdefault(account.column, []).append(account.typed_text)
     # each column as often as the association with most of its links needs it
-    widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
+    widths = dict.fromkeys(list_channel_names(), 1)
     for cells_by_column in links.values():
         for column, texts in cells_by_column.items():
             # one cell, one link per line, unless the import would read them differently, for
@@ -57,10 +55,7 @@ def build_export_rows(
             if len(texts) == 1 or split_links(joined_links) == texts:
                 cells_by_column[column] = [joined_links]
             widths[column] = max(widths.get(column, 1), len(cells_by_column[column]))
-    link_columns: list[str] = []
-    for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
-        link_columns += [column] * widths[column]
-    columns = order_columns(link_columns)
+    columns = order_columns([column for column, width in widths.items() for _ in range(width)])
     yield [*format_column_headings(columns, translator)]
     for entry in registry_entries:
         remaining = {column: iter(texts) for column, texts in links.get(entry.id, {}).items()}
@@ -115,7 +110,7 @@ def build_template_workbook(translator: Translator) -> bytes:
 
     It has no column of ids: an association without one gets one from its name.
     """
-    columns = list(order_columns(DEFAULT_CHANNELS))
+    columns = order_columns(list_channel_names())
     columns.remove("id")
     headings: ExportRow = [*format_column_headings(columns, translator)]
     cells = {

@@ -15,7 +15,7 @@ from itertools import combinations, starmap
 from operator import attrgetter, itemgetter
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import (
@@ -34,14 +34,17 @@ from auditor.rules.name_matching import (
     is_site_named,
     list_association_names,
 )
-from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
+from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel, list_channel_names
 from probes.links.identify import strip_key_prefix
 from probes.models.finding import LINKS_CUT_FACT, FactValue, LinkKind
 from storage.models.audit import CONTACT_METHODS
 
 
 class Rule(BaseModel, ABC):
-    """The code of the gap, and the channels of the rule (none: all)."""
+    """The code of the gap, and the channels of the rule (none: all).
+
+    `optional` means every optional channel.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -49,6 +52,12 @@ class Rule(BaseModel, ABC):
     channels: tuple[str, ...] = ()
     reads_profile: ClassVar[bool] = False
     """True if a match depends on the name or the links of an account's profile."""
+
+    @field_validator("channels")
+    @classmethod
+    def _expand_optional(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        groups = {"optional": [*filter(is_optional_channel, list_channel_names())]}
+        return tuple(name for entry in channels for name in groups.get(entry, [entry]))
 
     @model_validator(mode="after")
     def _validate_code(self) -> Rule:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from probes.links import normalize
-from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.links.channel_registry import WEBSITE_CHANNEL, list_channel_names
 from probes.text.language import split_words
 
 WORDS: Mapping[str, Any] = tomllib.loads(
@@ -23,7 +23,7 @@ COMMON_TLDS = split_words(WORDS["common_tlds"])
 
 
 def _map_labels_to_channels() -> dict[str, str]:
-    channel_by_label: dict[str, str] = {}
+    channel_by_label = {name: name for name in list_channel_names()}
     for channel, labels in WORDS["labels"].items():
         names = [label.replace("_", " ") for label in labels.split()]
         names += [f"ال{name}" for name in names if "\u0621" <= name[0] <= "\u064a"]
@@ -31,27 +31,33 @@ def _map_labels_to_channels() -> dict[str, str]:
     return channel_by_label
 
 
+def _build_alternation(words: Iterable[str]) -> str:
+    return f"(?:{'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})"
+
+
 CHANNEL_BY_LABEL: Mapping[str, str] = _map_labels_to_channels()
 """The channel of each label, or "" for a network without a channel."""
 _PUNCTUATION = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
 _DASHES_ONLY = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
-_PLATFORM_WITH_HOST = "facebook|fb|twitter|linkedin|youtube|instagram|tiktok"
+_NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
+PLATFORM_NAME = _build_alternation(
+    name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
+)
+"""Matches the name of a platform, in a pattern that ignores case."""
 _LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
 _LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
 _HOST_WITHOUT_TLD = re.compile(
-    rf"(?i)^(?:https?://)?(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})\s*/\s*(?!/)(?P<value>.+)$"
+    rf"(?i)^(?:https?://)?(?:www\.)?(?P<name>{PLATFORM_NAME})\s*/\s*(?!/)(?P<value>.+)$"
 )
 # `annour/facebook`, but not the page `annour.ma/facebook`.
 _LABEL_AFTER_SLASH = re.compile(
     r"(?i)^(?!page|compte|profile?|cha[iî]ne|lien|groupe?)(?P<value>@?[\w-]{3,60})\s*/\s*"
-    rf"(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})(?:\.com)?$"
+    rf"(?:www\.)?(?P<name>{PLATFORM_NAME})(?:\.com)?$"
 )
 _ACCOUNT_NAME = re.compile(r"@?[\w.·-]+")
-_PLATFORM_HOST = rf"(?:[a-z]{{1,10}}\.)?(?:{_PLATFORM_WITH_HOST}|x)\.com"
+_PLATFORM_HOST = rf"(?:[a-z]{{1,10}}\.)?{PLATFORM_NAME}\.com"
 # Telephones add a space after a full stop, and on some keyboards the comma is next to it.
-_TORN_PLATFORM_HOST = re.compile(
-    rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
-)
+_TORN_PLATFORM_HOST = re.compile(rf"(?i)\b({PLATFORM_NAME})(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)")
 # `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
 _HOST_APART_FROM_NAME = re.compile(
     rf"(?i)^((?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))(@?[^\s@,;:]+)$"
@@ -77,14 +83,6 @@ def is_none_answer(text: str) -> bool:
     return "_".join(words) in _NONE_ANSWERS
 
 
-def _build_alternation(words: Iterable[str]) -> str:
-    return f"(?:{'|'.join(sorted(map(re.escape, words), key=len, reverse=True))})"
-
-
-_NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
-_PLATFORM_NAME = _build_alternation(
-    name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
-)
 # `Page Facebook officielle : amal`, then `facebook/amal` and `www.facebook/amal`, then
 # `@amal (Twitter)`.
 _LABEL_BEFORE_LINK = re.compile(
@@ -93,7 +91,7 @@ _LABEL_BEFORE_LINK = re.compile(
 _LABEL_AFTER_HANDLE = re.compile(
     r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on"
     r"|sur|على|في)\s+)?)"
-    rf"(?P<name>{_PLATFORM_NAME})\s*\)?$"
+    rf"(?P<name>{PLATFORM_NAME})\s*\)?$"
 )
 
 
@@ -135,12 +133,12 @@ _BARE_HOST = rf"(?<![\w.@-])(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?=[/?
 # `site: https://annour.ma facebook: amal`: after a link, a label, a scheme or a host starts
 # another.
 _BEFORE_FURTHER_LINK = re.compile(
-    rf"(?i){_CONJUNCTION}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM_NAME})\s*[:=]\s*\S"
+    rf"(?i){_CONJUNCTION}(?=https?:/{{1,2}}|(?P<label>{PLATFORM_NAME})\s*[:=]\s*\S"
     rf"|(?P<host>{_BARE_HOST}))"
 )
 _PRECEDING_BY_GROUP = {
     None: _PRECEDING_LINK,
-    "label": re.compile(rf"(?i){_PRECEDING_LINK.pattern}|\b{_PLATFORM_NAME}\s*[:=]"),
+    "label": re.compile(rf"(?i){_PRECEDING_LINK.pattern}|\b{PLATFORM_NAME}\s*[:=]"),
     "host": re.compile(rf"(?i){_BARE_HOST}"),
 }
 """What must be before a further link that begins with a scheme, a label or a host."""
@@ -194,5 +192,5 @@ def _join_labels(parts: Iterable[str]) -> Iterator[str]:
 
 
 _LOOKS_LIKE_LINK = re.compile(
-    rf"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$|^{_PLATFORM_NAME}\s*[:=]\s*\S"
+    rf"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$|^{PLATFORM_NAME}\s*[:=]\s*\S"
 )

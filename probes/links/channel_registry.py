@@ -37,10 +37,11 @@ def list_channels() -> Mapping[str, ChannelModule]:
 
 
 def list_channel_names() -> list[str]:
-    """Return the names of all channels in alphabetical order. Loads none of them."""
+    """Return the names of all channels, those of the survey first. Loads none of them."""
     package = importlib.import_module(CHANNELS_PACKAGE)
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    return [name for name in names if not name.startswith("_")]
+    optional_names = (name for name in names if is_optional_channel(name))
+    return [*STANDARD_CHANNELS, *(name for name in optional_names if not name.startswith("_"))]
 
 
 def get_channel(name: str) -> ChannelModule:

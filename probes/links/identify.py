@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from probes.links import cells, normalize
 from probes.links.channel_registry import (
     WEBSITE_CHANNEL,
+    find_channel_by_host,
     find_channel_by_url,
     is_name_of_platform_host,
     is_optional_channel,
@@ -29,7 +30,6 @@ SHORTENER_HOSTS = split_words(cells.WORDS["shortener_hosts"])
 EMPTY_CELL_NOTE = "empty"
 """The note for a cell with blanks and invisible characters only."""
 
-_PLATFORM_BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
 # A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.
 _HANDLE_WITH_REMARK = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 # The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
@@ -100,14 +100,23 @@ def _is_other_network(channel: str, column: str | None) -> bool:
 
 
 def _is_handle(text: str, column: str | None) -> bool:
-    """Return True for `@amal`, and in a platform's column for `amal.rabat`."""
+    """Return True for `@amal`, and in a platform's column for `amal.rabat`.
+
+    `amal.ma` is a handle only in the column of a channel whose handles are domains.
+    """
     if text.startswith("@"):
         return True
     is_platform_column = column not in (None, WEBSITE_CHANNEL)
     if not is_platform_column or "/" in text or text.lower().startswith(("http", "www.")):
         return False
     host = re.split("[?#]", text, maxsplit=1)[0]
+    if _has_domain_handles(str(column)):
+        return find_channel_by_host(host.lower()) in (WEBSITE_CHANNEL, column)
     return host.rpartition(".")[2].lower() not in cells.COMMON_TLDS
+
+
+def _has_domain_handles(channel: str) -> bool:
+    return getattr(list_channels().get(channel), "HANDLES_ARE_DOMAINS", False)
 
 
 def _identify_without_url(text: str, column: str | None) -> Identity:
@@ -150,7 +159,9 @@ def _extract_pasted_url(url: str) -> str:
     if pasted_url is None:
         return url
     # Names may contain full stops, so without a scheme only the same platform counts.
-    is_same_platform = find_channel_by_url(pasted_url) == channel
+    is_same_platform = find_channel_by_url(pasted_url) == channel and not _has_domain_handles(
+        channel
+    )
     return pasted_url if has_scheme or is_same_platform else url
 
 
@@ -176,9 +187,15 @@ def find_imitated_brand(host: str) -> str | None:
     if len(labels) >= 4 and len(name) <= 3:  # `facebok.com.ma`
         name = labels[-3]
     for spelling in (name, *_list_shortened(name)):  # one letter may be extra
-        if spelling in _PLATFORM_BRANDS:
+        if spelling in _list_brands():
             return spelling
     return _map_misspellings_to_brands().get(name)
+
+
+@cache
+def _list_brands() -> list[str]:
+    """Return the channels whose own host is their name."""
+    return [name for name, channel in list_channels().items() if f"{name}.com" in channel.HOSTS]
 
 
 @cache
@@ -188,7 +205,7 @@ def _map_misspellings_to_brands() -> dict[str, str]:
     A replaced letter does not count.
     """
     brand_by_misspelling: dict[str, str] = {}
-    for brand in _PLATFORM_BRANDS:
+    for brand in _list_brands():
         misspellings = (f"www{brand}", *_list_shortened(brand))
         brand_by_misspelling |= dict.fromkeys(misspellings, brand)
     return brand_by_misspelling

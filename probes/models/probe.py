@@ -22,7 +22,8 @@ Responder = Callable[[PageRequest], Page | FetchError]
 class ChannelModule(Protocol):
     """The interface of a channel module. mypy checks every channel against it.
 
-    A channel with an official API also has `API` and `probe_api(account) -> ProbeGenerator`.
+    A channel with an official API also has `API` and `probe_api(account) -> ProbeGenerator`. One
+    whose handles are domain names has `HANDLES_ARE_DOMAINS = True`.
     """
 
     NAME: str

@@ -27,13 +27,13 @@ from auditor.registry.entries import (
     find_shared_accounts,
     make_unused_id,
 )
-from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
 from auditor.registry.workbook_reader import MAX_CELL_CHARS
 from auditor.runs import erasure
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
+from probes.links.channel_registry import list_channel_names
 from storage.models.audit import LINKS_COLUMN, Association, AssociationEntry
 from storage.models.users import AuditLogEntry, ChangeOrigin
 from storage.registry.registry_import import ImportChanges
@@ -225,13 +225,13 @@ def _render_entry_form(
 ) -> HTMLResponse:
     """Render the form, of a new association without a saved entry.
 
-    It has the default and audited channels, columns with links, channels that the association does
-    not use by choice, and the column for other links.
+    It has all channels, columns with links, channels that the association does not use by choice,
+    and the column for other links.
     """
     translator = context.translator
     unused_channels = list(filter(None, cells.get("none_by_choice", "").split(", ")))
     filled_columns = [name for name in cells if name not in {"id", *EDITABLE_COLUMNS}]
-    columns = (*DEFAULT_CHANNELS, *context.app.config.channels, *filled_columns, *unused_channels)
+    columns = (*list_channel_names(), *filled_columns, *unused_channels)
     return context.render_page(
         "registry_entry.html",
         status=status,

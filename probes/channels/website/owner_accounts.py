@@ -18,7 +18,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from probes.channels.website.site_names import extract_site_name_words, share_distinctive_word
-from probes.links import domains
+from probes.links import cells, domains
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
 from probes.links.identify import identify_link, strip_key_prefix
 from probes.links.normalize import join_url
@@ -32,27 +32,22 @@ _STRENGTHS_BY_PLACE = {
     **dict.fromkeys(("comments", "others"), (1, 1)),
 }
 """The strengths of a link in a section of a page, without and with the owner's wording."""
-_NETWORKS = (
-    r"facebook|fb|twitter|x|you ?tube|linked ?in|instagram|insta|telegram|tik ?tok|whats ?app"
-    r"|(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إاأ]نستا?[غج]رام|تيك ?توك|واتس ?[اآ]ب"
-    r"|تي?لي?[غج]رام)"
-)
 _FOLLOW_US_PATTERN = re.compile(
     r"follow|(?:like|join|find|visit|watch) us|connect with|subscribe"
     r"|suivez|suivre|rejoignez|retrouvez|abonne|nos réseaux|folge|besuchen|síguenos"
-    rf"|تابع|اشترك|(?:our|notre|nos|on|sur|auf|على) (?:{_NETWORKS})\b"
+    rf"|تابع|اشترك|(?:our|notre|nos|on|sur|auf|على) {cells.PLATFORM_NAME}\b"
     r"|(?:our|notre) (?:page|channel|chaîne|compte)|صفحتنا|قناتنا|حسابنا",
     re.IGNORECASE,
 )
 """An invitation to follow the owner's account."""
 _NETWORK_NAME_PATTERN = re.compile(
-    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?@?(?:{_NETWORKS})\W*+"
+    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?@?{cells.PLATFORM_NAME}\W*+"
     r"(?:(?:page|channel|logo|icon|link|profile|(?<=-)f|(?<=-)in)\W*+)?",
     re.IGNORECASE,
 )
 """A link text that only names its network, as an icon does."""
 _ICON_ALT_PATTERN = re.compile(
-    rf"(?:^|[\W_])(?:{_NETWORKS})(?:[\W_\d]|$)|facebook|twitter|youtube|linkedin|instagram"
+    rf"(?:^|[\W_]){cells.PLATFORM_NAME}(?:[\W_\d]|$)|facebook|twitter|youtube|linkedin|instagram"
     r"|^\W*(?:\w{1,2}\W*)?$|^\W*(?:ic[oô]ne?s?|bouton|button|btn|logo|image|img|picto|social)\b",
     re.IGNORECASE,
 )
@@ -65,15 +60,12 @@ _TIMELINE_PATTERN = re.compile(
 Before its script has run, a timeline has no text.
 """
 _ACCOUNT_ADDRESS_PATTERN = re.compile(
-    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin|instagram|tiktok"
-    r"|whatsapp)\.com/|(?:t|telegram)\.me/)\S*\s*"
+    r"\s*(?:https?:?//|www\.|@|(?:[\w-]+\.)+[a-z]{2,}/)\S*\s*", re.IGNORECASE
 )
 _DOUBLE_SCHEME_PATTERN = re.compile(r"\A(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
 # Browsers read an address without a scheme as a page of the same site.
 _MISSING_SCHEME_PATTERN = re.compile(
-    r"\Ahttps?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
-    r"linkedin|instagram|tiktok|whatsapp)\.com/[^/].*)",
-    re.IGNORECASE,
+    r"\Ahttps?://[^/]+/(?:[^?#]*/)?((?:[\w-]+\.)+[a-z]{2,}/[^/].*)", re.IGNORECASE
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 from auditor.app import App
 from auditor.cli import main
 from auditor.config.schema import find_packaged_config, load_config
+from probes.links.channel_registry import list_channels
 from storage.models.audit import AuditRunState
 from storage.models.run_report import RunReport
 
@@ -79,8 +80,8 @@ def test_init_writes_short_defaults_and_changes_no_file(auditor):
     settings = "[network] name, [fetch] contact, [web] public_url"
     assert f"set {settings} in config.toml, then `auditor doctor`" in err
     assert registry.read_text(encoding="utf-8-sig").strip() == (
-        "id,name,name_ar,name_fr,region,city,language,email,phone,tags,website,facebook,twitter,"
-        "linkedin,youtube,instagram,tiktok,whatsapp,telegram,none_by_choice,media_officer,note"
+        "id,name,name_ar,name_fr,region,city,language,email,phone,tags,"
+        f"{','.join(list_channels())},none_by_choice,media_officer,note"
     )
     config.write_text('[network]\nname = "Mine"\n')
     assert "config.toml: already exists, not changed" in auditor("init").err

@@ -15,14 +15,14 @@ from auditor.presentation.views.export import build_coverage_item
 from auditor.rules.engine import is_gap_open, select_visible_gaps
 from auditor.runs.run import execute_run
 from probes.links import identify
-from probes.links.channel_registry import STANDARD_CHANNELS, is_optional_channel
+from probes.links.channel_registry import STANDARD_CHANNELS, is_optional_channel, list_channel_names
 from probes.models.finding import Finding, FoundLink, LinkKind, Presence, Reason
 from probes.models.probe import absent_finding, present_finding, request_page
 from storage.models.audit import AccountRow, Gap
 from tests.support.mini_network import START, configured, night_of, opened, register
 from tests.support.mini_network import link as registered
 
-OPTIONAL = ("instagram", "tiktok", "whatsapp", "telegram")
+OPTIONAL = [*filter(is_optional_channel, list_channel_names())]
 
 CODE = "0029VaAnnour7f3c9a51TZxQ"
 

@@ -72,7 +72,7 @@ def test_optional_part_is_closed_and_has_a_fact():
 
 
 def test_unknown_label_is_its_name():
-    assert CATALOGUE.label("channel", "bluesky", "ar") == "bluesky"
+    assert CATALOGUE.label("channel", "new_channel", "ar") == "new_channel"
     assert CATALOGUE.label("channel", "facebook", "ar") == "فيسبوك"
 
 

@@ -90,7 +90,7 @@ def test_channels_that_the_configuration_leaves_out_are_reported(run_doctor, tmp
     (tmp_path / "config.toml").write_text(disable_channels_except("youtube", "website"))
     left_out = run_doctor()["channels"]
     assert left_out.state == "warn"
-    assert left_out.detail.startswith("not audited: facebook, instagram, linkedin")
+    assert left_out.detail.startswith("not audited: facebook, twitter, linkedin")
 
 
 @pytest.mark.parametrize(
