@@ -66,7 +66,7 @@ _SEARCH_ENGINE_PATTERN = re.compile(
 # Networks that are no site of an association and have no channel of their own.
 _SOCIAL_NETWORK_HOSTS = split_words("""
     threads.net threads.com pinterest.com pinterest.fr pinterest.es pinterest.co.uk snapchat.com
-    vimeo.com dailymotion.com soundcloud.com flickr.com linktr.ee medium.com bsky.app
+    vimeo.com dailymotion.com soundcloud.com flickr.com linktr.ee medium.com
     plus.google.com tumblr.com reddit.com twitch.tv discord.gg discord.com vk.com ok.ru beacons.ai
     bio.link lnk.bio taplink.cc
 """)
