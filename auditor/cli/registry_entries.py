@@ -1,6 +1,7 @@
 """`registry add`, `set`, `stop` and `follow`: single entries of the registry, by hand."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -55,7 +56,7 @@ def add_association(
             raise InputError(" ".join(cells), reason, f"registry set {namesakes[0].id}, or --yes")
         association = make_unused_id(app.store.registry, values.get("name", ""))
         refused = BLOCKING_ISSUES if yes else BLOCKING_ISSUES | {Issue.ERASED_ASSOCIATION}
-        _save_cells(app, association, values, author, refused)
+        _save_cells(app, association, values, author, refused, is_new=True)
     typer.echo(association)
 
 
@@ -76,7 +77,8 @@ def change_association(
         entry = _get_entry(app, association)
         if entry.withdrawn_at:
             raise InputError(association, "it is no longer followed", "registry follow first")
-        _save_cells(app, association, {"name": entry.association.name, **values}, author)
+        named_values = {"name": entry.association.name, **values}
+        _save_cells(app, association, named_values, author, is_new=False)
 
 
 @examples("auditor registry stop nour")
@@ -103,7 +105,7 @@ def follow_again(
         entry = _get_entry(app, association)
         if entry.withdrawn_at:
             app.store.registry.restore_association(
-                entry, get_current_time(), origin=_get_origin(author)
+                association, get_current_time(), origin=_get_origin(author)
             )
 
 
@@ -135,8 +137,13 @@ def _save_cells(
     cells: Mapping[str, str],
     author: str | None,
     refused: Collection[Issue] = BLOCKING_ISSUES,
+    *,
+    is_new: bool,
 ) -> None:
-    """Save values of an association and print their problems. Raises InputError for a wrong one."""
+    """Save values of an association and print their problems.
+
+    Raises InputError for a wrong value, or if another command adds or erases it at the same time.
+    """
     result = parse_registry_entry({"id": association, **cells}, app.config.network.language)
     shared = find_shared_accounts(app.store.registry, result)
     for problem in (*result.problems, *shared, *find_erased_in_import(app, result)):
@@ -144,7 +151,8 @@ def _save_cells(
             reason = Translator("en").term("problem", problem.issue)
             raise InputError(f"{problem.column}={problem.value}", reason, "another value")
         print_message(problem.describe(Translator("en")))
-    app.store.registry.save_registry(
+    save = partial(
+        app.store.registry.save_registry,
         result.associations,
         result.accounts,
         get_current_time(),
@@ -152,3 +160,7 @@ def _save_cells(
         is_complete=False,
         present_columns=result.columns,
     )
+    expected = save(dry_run=True)
+    is_expected = is_new == bool(expected.associations_added)
+    if not is_expected or save(expected_digest=expected.digest).digest != expected.digest:
+        raise InputError(association, "it was changed meanwhile", "the command again")

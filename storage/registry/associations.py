@@ -6,17 +6,18 @@ registry use connections: models take 2.8 times as long to read (`registry_impor
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from probes.models.finding import LinkKind
 from storage.database.connection import Repository, split_into_batches
 from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
-from storage.models.users import ERASE_SOURCE, OPERATOR_ORIGIN, ChangeOrigin
+from storage.models.users import ERASE_SOURCE, OPERATOR_ORIGIN, REGISTRY_FIELDS, ChangeOrigin
 from storage.read_model import consistency
 from storage.registry import audit_log
 from storage.registry.registry_import import (
@@ -24,6 +25,7 @@ from storage.registry.registry_import import (
     apply_comparison,
     build_registry_values,
     compare_with_registry,
+    restore_withdrawn_rows,
 )
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, ASSOCIATION, AUDIT_LOG, CONTACT
@@ -72,24 +74,42 @@ class RegistryRepository(Repository):
         """
         begin = self._database.begin_read if dry_run else self._database.begin_write
         with begin() as connection:
-            comparison = compare_with_registry(
+            return self._save(
                 connection,
                 associations,
                 accounts,
+                now,
+                origin,
+                dry_run=dry_run,
+                expected_digest=expected_digest,
                 present_columns=present_columns,
                 is_complete=is_complete,
                 leaving_ids=leaving_ids,
                 prune=prune,
             )
-            changed_at = consistency.compute_effective_time(connection, now)
-            changes = comparison.build_changes(sanitize(origin), changed_at)
-            is_unexpected = expected_digest is not None and expected_digest != changes.digest
-            if dry_run or is_unexpected:
-                return changes
-            apply_comparison(connection, comparison, changed_at)
-            audit_log.append_audit_log(connection, changes.log_entries)
-            consistency.mark_stale(self._database, connection, changes.affected_associations)
-            newest_id = connection.scalar(select(func.max(AUDIT_LOG.c.id)))
+
+    def _save(
+        self,
+        connection: Connection,
+        associations: Iterable[Association | AssociationEntry],
+        accounts: Iterable[AccountRow],
+        now: datetime,
+        origin: ChangeOrigin,
+        *,
+        dry_run: bool = False,
+        expected_digest: str | None = None,
+        **comparison_options: Any,
+    ) -> ImportChanges:
+        comparison = compare_with_registry(connection, associations, accounts, **comparison_options)
+        changed_at = consistency.compute_effective_time(connection, now)
+        changes = comparison.build_changes(sanitize(origin), changed_at)
+        is_unexpected = expected_digest is not None and expected_digest != changes.digest
+        if dry_run or is_unexpected:
+            return changes
+        apply_comparison(connection, comparison, changed_at)
+        audit_log.append_audit_log(connection, changes.log_entries)
+        consistency.mark_stale(self._database, connection, changes.affected_associations)
+        newest_id = connection.scalar(select(func.max(AUDIT_LOG.c.id)))
         return replace(changes, made_at=changed_at, newest_log_id=newest_id or 0)
 
     def undo_changes(
@@ -97,8 +117,9 @@ class RegistryRepository(Repository):
     ) -> bool:
         """List the rows again that `save_registry` replaced, and withdraw those that it added.
 
-        Return False and change nothing if anything about these associations was changed since, or
-        any association was erased.
+        What was withdrawn before the change is so again, since the same time and with the same
+        values. Return False and change nothing if anything about these associations was changed
+        since, or any association was erased.
         """
         # an erasure deletes entries, whose ids are used again, and names no association
         is_erasure = AUDIT_LOG.c.source == ERASE_SOURCE
@@ -108,17 +129,57 @@ class RegistryRepository(Repository):
         )
         query = select(AUDIT_LOG.c.association, is_erasure).where(is_later)
         affected = changes.affected_associations
-        if any(erased or id_ in affected for id_, erased in self._load_all(query, tuple)):
-            return False
-        self.save_registry(
-            changes.earlier_entries,
-            changes.earlier_accounts,
-            now,
-            origin=origin,
-            is_complete=False,
-            leaving_ids=changes.associations_added,
-        )
+        with self._begin_change_of(affected) as connection:
+            later_changes = connection.execute(query).all()
+            if any(erased or id_ in affected for id_, erased in later_changes):
+                return False
+            self._save(
+                connection,
+                [entry for entry in changes.earlier_entries if not entry.withdrawn_at],
+                [row for row in changes.earlier_accounts if not row.withdrawn_at],
+                now,
+                origin,
+                is_complete=False,
+                leaving_ids=changes.associations_added,
+            )
+            restore_withdrawn_rows(connection, changes)
+            undone_at = consistency.compute_effective_time(connection, now)
+            withdrawn_ids = {entry.id for entry in changes.earlier_entries if entry.withdrawn_at}
+            restored_values = [
+                origin.build_log_entry(undone_at, log.association, log.field, log.after, log.before)
+                for log in changes.log_entries
+                if log.association in withdrawn_ids and log.field in REGISTRY_FIELDS
+            ]
+            audit_log.append_audit_log(connection, restored_values)
         return True
+
+    def add_tags(
+        self,
+        associations: Collection[str],
+        tags: Iterable[str],
+        now: datetime,
+        origin: ChangeOrigin,
+    ) -> ImportChanges:
+        """Add tags to those of these associations that are followed."""
+        with self._begin_change_of(associations) as connection:
+            entries = [
+                entry.replace_values({"tags": (*dict.fromkeys((*entry.association.tags, *tags)),)})
+                for entry in _load_entries(connection, associations)
+                if not entry.withdrawn_at
+            ]
+            columns = ("id", "name", "tags")
+            return self._save(
+                connection, entries, (), now, origin, is_complete=False, present_columns=columns
+            )
+
+    @contextmanager
+    def _begin_change_of(self, associations: Collection[str]) -> Iterator[Connection]:
+        """Yield a connection for reading and changing associations; other changes wait."""
+        with self._database.begin_write() as connection:
+            for batch in split_into_batches(sorted(associations)):
+                query = select(ASSOCIATION.c.id).where(ASSOCIATION.c.id.in_(batch))
+                connection.execute(query.with_for_update())
+            yield connection
 
     def withdraw_association(
         self, association: str, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
@@ -129,12 +190,18 @@ class RegistryRepository(Repository):
         )
 
     def restore_association(
-        self, entry: AssociationEntry, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
+        self, association: str, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
     ) -> ImportChanges:
         """Follow a withdrawn association again, with the accounts that were withdrawn with it."""
-        accounts = self.list_accounts(entry.id, include_withdrawn=True)
-        own = [row for row in accounts if row.withdrawn_at == entry.withdrawn_at]
-        return self.save_registry([entry], own, now, origin=origin, is_complete=False)
+        own_accounts = and_(
+            ACCOUNT.c.association == association,
+            ACCOUNT.c.withdrawn_at == ASSOCIATION.c.withdrawn_at,
+        )
+        query = select(ACCOUNT).join(ASSOCIATION, own_accounts).order_by(ACCOUNT.c.id)
+        with self._begin_change_of([association]) as connection:
+            entries = _load_entries(connection, [association])
+            accounts = map(to_account_row, connection.execute(query).all())
+            return self._save(connection, entries, accounts, now, origin, is_complete=False)
 
     def register_account(
         self, account: AccountRow, now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
@@ -281,3 +348,8 @@ class RegistryRepository(Repository):
         """Return the regions of associations in every spelling of the registry."""
         region = ASSOCIATION.c.region
         return set(self._load_values(select(region).distinct().where(region.is_not(None))))
+
+
+def _load_entries(connection: Connection, ids: Collection[str]) -> list[AssociationEntry]:
+    query = SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id.in_(ids))
+    return list(map(to_association_entry, connection.execute(query)))

@@ -101,7 +101,7 @@ class ImportChanges:
     as the audit log stores it; `associations` has the associations they are about.
     `accounts_retained` stay although they are not listed. `missing_columns` are columns that the
     spreadsheet lacks and for which something is stored. `earlier_entries` and `earlier_accounts`
-    are the affected rows that were listed before. `made_at` and `newest_log_id` are set when the
+    are the affected rows as they were before. `made_at` and `newest_log_id` are set when the
     changes are made: the time, and the id of the newest entry of the audit log.
     """
 
@@ -157,7 +157,6 @@ class RegistryComparison:
     """A spreadsheet compared with the registry: entries by id, and accounts by their import key.
 
     `stored_entries` and `stored_accounts` are the stored rows, with their ids and times.
-    `withdrawn_ids` are the associations that were withdrawn before.
     """
 
     entries: Difference[str, AssociationEntry]
@@ -166,7 +165,6 @@ class RegistryComparison:
     stored_accounts: Mapping[ImportKey, AccountRow]
     retained_accounts: tuple[AccountRow, ...] = ()
     missing_columns: tuple[str, ...] = ()
-    withdrawn_ids: Collection[str] = ()
     prune: bool = False
 
     def build_changes(self, origin: ChangeOrigin, now: datetime) -> ImportChanges:
@@ -196,14 +194,10 @@ class RegistryComparison:
             changes,
             associations={id_: current[id_].association for id_ in affected_ids},
             earlier_entries=tuple(
-                entry
-                for id_, entry in self.stored_entries.items()
-                if id_ in affected_ids and id_ not in self.withdrawn_ids
+                entry for id_, entry in self.stored_entries.items() if id_ in affected_ids
             ),
             earlier_accounts=tuple(
-                row
-                for row in self.stored_accounts.values()
-                if row.association in affected_ids and not row.withdrawn_at
+                row for row in self.stored_accounts.values() if row.association in affected_ids
             ),
         )
 
@@ -259,10 +253,10 @@ def compare_with_registry(
     associations: Iterable[Association | AssociationEntry],
     accounts: Iterable[AccountRow],
     *,
-    present_columns: Collection[str] | None,
+    present_columns: Collection[str] | None = None,
     is_complete: bool,
     leaving_ids: Collection[str] = (),
-    prune: bool,
+    prune: bool = False,
 ) -> RegistryComparison:
     """Compare a spreadsheet with the registry. See `RegistryRepository.save_registry`.
 
@@ -311,7 +305,6 @@ def compare_with_registry(
         retained_accounts=tuple(
             stored_accounts[key] for key in kept_keys.difference(listed_accounts, withdrawn_keys)
         ),
-        withdrawn_ids=withdrawn_ids,
         prune=prune,
     )
 
@@ -379,6 +372,17 @@ def apply_comparison(connection: Connection, comparison: RegistryComparison, now
         connection, ACCOUNT, [account_ids[key] for key in accounts.unlisted], now, prune=prune
     )
     _remove_unlisted(connection, ASSOCIATION, list(entries.unlisted), now, prune=prune)
+
+
+def restore_withdrawn_rows(connection: Connection, changes: ImportChanges) -> None:
+    """Write associations and accounts again that were withdrawn before a change, as they were."""
+    entries = [entry for entry in changes.earlier_entries if entry.withdrawn_at]
+    accounts = [row for row in changes.earlier_accounts if row.withdrawn_at]
+    for table, items in ((ASSOCIATION, entries), (ACCOUNT, accounts)):
+        for item in items:
+            values = {**build_registry_values(item), "withdrawn_at": item.withdrawn_at}
+            connection.execute(update(table).where(table.c.id == item.id).values(values))
+    _replace_contacts(connection, entries)
 
 
 def _write_changed_rows(

@@ -1,8 +1,8 @@
 """The grid of associations, the page of one, its follow-ups and its on-demand check."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from typing import Annotated, Literal, cast, get_args
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from auditor.presentation.views.associations import (
     load_grid_rows,
     select_grid_channels,
 )
+from auditor.registry.importer import split_list
 from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.web import access, list_filters, users
 from auditor.web.list_filters import Chip, build_back_url
@@ -41,6 +42,7 @@ from auditor.web.request_context import (
 from auditor.web.routes.gaps import FilterParams, stream_download
 from auditor.web.routes.report_links import create_messages, require_public_url, stream_report_links
 from probes.links.identify import identify_link
+from probes.text.charset import clean_text
 from storage.models.audit import EMPTY_CONTACT
 from storage.models.summaries import AssociationSummary, ResultPage, SummarySort
 from storage.models.users import ChangeOrigin, FollowUpKind
@@ -351,14 +353,17 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
     Without a selection, or without a tag to add, show the list again.
     """
     ids, list_url = _list_managed_ids(context, form.id), context.links.page_url("associations")
-    if not ids or (form.action == "tag" and not form.tag):
+    tags = split_list(clean_text(form.tag))
+    if not ids or (form.action == "tag" and not tags):
         return RedirectResponse(build_back_url(list_url, form.back, "list"), 303)
     if form.action == "tag":
+        origin = ChangeOrigin(context.author, "web")
+        changes = context.app.store.registry.add_tags(ids, tags, context.now, origin)
         return context.confirm(
-            build_url(list_url, {"tag": form.tag}),
+            build_url(list_url, {"tag": tags[0]}),
             gettext_noop("Tag added: {tag}"),
-            _add_tag(context, ids, form.tag),
-            tag=form.tag,
+            partial(context.undo_registry_changes, changes),
+            tag=", ".join(tags),
         )
     if form.action == "export":
         return stream_download(context, "associations", "xlsx", association_ids=tuple(ids))
@@ -380,21 +385,3 @@ def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
             raise HTTPException(403)
         managed_ids.append(id_)
     return managed_ids
-
-
-def _add_tag(context: RequestContext, ids: list[str], tag: str) -> Callable[[datetime], None]:
-    """Add a tag to the registry entries of listed associations, and return what undoes that."""
-    registry = context.app.store.registry
-    tagged_entries = []
-    for entry in filter(None, map(registry.get_association_entry, ids)):
-        tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
-        tagged_entries.append(replace(entry, association=replace(entry.association, tags=tags)))
-    changes = registry.save_registry(
-        tagged_entries,
-        [],
-        context.now,
-        origin=ChangeOrigin(context.author, "web"),
-        is_complete=False,
-        present_columns=("id", "name", "tags"),
-    )
-    return partial(context.undo_registry_changes, changes)

@@ -91,8 +91,7 @@ def set_following(
     """Stop following an association, or follow it again."""
     registry, origin = context.app.store.registry, ChangeOrigin(context.author, "web")
     if is_followed:
-        entry, _ = _load_entry(context, association)
-        changes = registry.restore_association(entry, context.now, origin=origin)
+        changes = registry.restore_association(association, context.now, origin=origin)
         message = gettext_noop("Followed again. The next check includes it.")
         url = context.links.association_url(association)
     else:

@@ -192,6 +192,16 @@ def test_tag_is_added_and_logged(app, client):
     assert (change.author, change.source) == ("Amina", "web")
 
 
+def test_tags_are_read_as_in_a_cell(app, client):
+    data = {"action": "tag", "id": "bare", "tag": "a, b"}
+    location = client.post(GRID, data=data).headers["location"]
+    assert "Tag added: a, b" in read_text(get_page(client, location))
+    assert app.store.registry.get_association("bare").tags[-2:] == ("a", "b")
+    for tag in (",", "\u202e"):
+        response = client.post(GRID, data={"action": "tag", "id": "bare", "tag": tag})
+        assert "done=" not in response.headers["location"]
+
+
 def test_messages_of_a_selection_have_links_and_texts_and_are_marked_as_sent(app, client):
     response = client.post("/fr/associations", data={"action": "messages", "id": ["nour", "bare"]})
     location = response.headers["location"]

@@ -122,16 +122,21 @@ def test_import_adds_and_changes_and_leaving_is_a_separate_choice(app, client):
 
 def read_registry(app):
     registry = app.store.registry
-    rows = [(row.association, row.column, row.typed_text) for row in registry.list_accounts()]
-    return list(registry.list_association_entries()), rows
+    rows = [
+        (row.association, row.column, row.typed_text, row.withdrawn_at)
+        for row in registry.list_accounts(include_withdrawn=True)
+        if not row.withdrawn_at or row.association == "amal"
+    ]
+    withdrawn = [entry for entry in registry.list_withdrawn_entries() if entry.id == "amal"]
+    return list(registry.list_association_entries()), withdrawn, rows
 
 
 @pytest.mark.parametrize("is_complete", [False, True])
 def test_import_is_undone_with_one_click(app, client, is_complete):
-    """Associations it added leave, and those that it changed or that left are as before."""
+    """Associations it added leave. Those that it changed, that left or had left are as before."""
     app.store.registry.withdraw_association("amal", NOW)
     before = read_registry(app)
-    rows = [["n0", "Name", "", ""], ["amal", "Another", "", FACEBOOK]]
+    rows = [["n0", "Name", "", ""], ["amal", "Another", "", ""]]
     preview_url = upload(client, *rows, *[["nour", "جمعية النور", "Tiznit", ""]][is_complete:])
     digests = re.findall(r'name="complete_digest" value="(\w+)"', client.get(preview_url).text)
     assert bool(digests) == is_complete
@@ -142,6 +147,11 @@ def test_import_is_undone_with_one_click(app, client, is_complete):
     assert client.post(undo).status_code == 303
     get_text(client, imported.headers["location"], "Undone.")
     assert read_registry(app) == before
+    names = [entry for entry in app.store.audit_log.list_audit_log() if entry.field == "name"]
+    assert {(entry.before, entry.after) for entry in names if entry.association == "amal"} == {
+        ("<b>Amal</b>", "Another"),
+        ("Another", "<b>Amal</b>"),
+    }
 
 
 @pytest.mark.parametrize("change", ["edited", "erased"])

@@ -49,7 +49,7 @@ from storage.models.audit import (
     Proposal,
     Streak,
 )
-from storage.models.users import ReplyKind
+from storage.models.users import ERASE_SOURCE, OPERATOR_ORIGIN, ReplyKind
 from storage.observations.observations import ObservationWriter
 from storage.read_model.summaries import FACET_KEY, GAP_FLAG_COLUMNS
 from storage.sanitize import sanitize
@@ -443,6 +443,45 @@ def test_writers_in_several_threads_wait_for_each_other(filled_store):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(record, runs))  # raises what a thread raised
     assert len(list(filled_store.observations.list_observations())) == 20
+
+
+def test_tags_of_several_threads_are_all_stored(filled_store):
+    tags = [*AMAL.tags, *(f"tag {number}" for number in range(20))]
+
+    def add_tag(tag):
+        filled_store.registry.add_tags([AMAL.id], [tag], NOW, OPERATOR_ORIGIN)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add_tag, tags))
+    assert sorted(filled_store.registry.get_association(AMAL.id).tags) == sorted(tags)
+
+
+def test_undo_beside_a_change_keeps_the_change(filled_store):
+    registry, ids = filled_store.registry, [AMAL.id]
+    with ThreadPoolExecutor(2) as pool:
+        for number in range(20):
+            undone = registry.add_tags(ids, [f"mistake {number}"], NOW, OPERATOR_ORIGIN)
+            futures = [
+                pool.submit(registry.undo_changes, undone, NOW),
+                pool.submit(registry.add_tags, ids, [f"kept {number}"], NOW, OPERATOR_ORIGIN),
+            ]
+            for future in futures:
+                future.result()
+    assert {f"kept {number}" for number in range(20)} <= set(registry.get_association(AMAL.id).tags)
+
+
+@pytest.mark.parametrize("erased", [AMAL.id, NOUR.id])
+def test_change_of_an_erased_association_adds_nothing(filled_store, erased):
+    registry = filled_store.registry
+    changes = registry.withdraw_association(AMAL.id, NOW)
+    log_entry = OPERATOR_ORIGIN.build_log_entry(NOW, "", "association", None, None)
+    filled_store.erasure.erase_association(
+        erased, replace(log_entry, source=ERASE_SOURCE), groups=()
+    )
+    assert not registry.undo_changes(changes, NOW)
+    registry.add_tags([erased], ["visited"], NOW, OPERATOR_ORIGIN)
+    registry.restore_association(erased, NOW)
+    assert registry.get_association(erased) is None
 
 
 @pytest.mark.fault("F43")

@@ -5,6 +5,8 @@ import io
 
 import pytest
 
+from auditor.cli import registry_entries
+
 PAGE = "https://www.facebook.com/tifawt"
 
 
@@ -40,6 +42,20 @@ def test_association_that_is_no_longer_followed_comes_back_with_its_accounts(aud
     assert auditor("registry", "set", "club-tifawt", "city=Agadir").code == 3
     assert auditor("registry", "follow", "club-tifawt").code == 0
     assert registry() == before
+
+
+def test_change_of_an_association_that_is_erased_meanwhile_adds_nothing(
+    auditor, registry, monkeypatch
+):
+    find_shared_accounts = registry_entries.find_shared_accounts
+
+    def erase_first(*arguments):
+        assert auditor("registry", "erase", "club-tifawt", "--yes").code == 0
+        return find_shared_accounts(*arguments)
+
+    monkeypatch.setattr(registry_entries, "find_shared_accounts", erase_first)
+    assert "changed meanwhile" in auditor("registry", "set", "club-tifawt", "city=Agadir").err
+    assert registry() == {}
 
 
 @pytest.mark.parametrize(
