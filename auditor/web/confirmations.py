@@ -29,10 +29,11 @@ class Confirmation:
 
     `message` says it, in English and with its `facts`. `undo` takes the action back; it is None if
     that is impossible or was done. `values` are what only the page at `url` shows, such as a new
-    link. `submission` identifies the form that was sent.
+    link. `owner` is the user with the permissions of that time. `submission` identifies the form
+    that was sent.
     """
 
-    author: str
+    owner: object
     done_at: datetime
     message: str
     facts: Mapping[str, MessageValue]
@@ -59,19 +60,21 @@ class Confirmations:
             while len(self._by_key) > MAX_COUNT:
                 del self._by_key[next(iter(self._by_key))]
 
-    def find(self, key: str, author: str, now: datetime) -> Confirmation | None:
+    def find(self, key: str, owner: object, now: datetime) -> Confirmation | None:
         """Return the user's own confirmation of this key, or None."""
         found = self._by_key.get(key)
-        is_valid = found and found.author == author and now - found.done_at < MAX_AGE
+        is_valid = found and found.owner == owner and now - found.done_at < MAX_AGE
         return found if is_valid else None
 
-    def find_repeated(self, submission: object, author: str, now: datetime) -> Confirmation | None:
+    def find_repeated(
+        self, submission: object, owner: object, now: datetime
+    ) -> Confirmation | None:
         """Return the confirmation of the same form, if a double click has sent it twice."""
         newest = next(reversed(self._by_key.values()), None)
         if (
             newest is None
             or newest.is_undone
-            or (newest.author, newest.submission) != (author, submission)
+            or (newest.owner, newest.submission) != (owner, submission)
         ):
             return None
         # A form that the same user sends again within this time is not executed again

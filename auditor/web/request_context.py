@@ -77,6 +77,12 @@ class RequestContext:
         return self.user.name
 
     @property
+    def owner(self) -> tuple[str, Role, tuple[str, ...]]:
+        """Return the user with the permissions of now, who owns what a form did."""
+        assert self.user is not None, "the route requires a logged-in user"
+        return self.user.name, self.user.role, tuple(self.user.regions)
+
+    @property
     def regions(self) -> frozenset[str] | None:
         """Return the regions that the user manages, as the registry spells them; None means all."""
         return users.find_editable_regions(self.user, self.app.store.registry.list_regions)
@@ -102,11 +108,11 @@ class RequestContext:
         """Return what a form of the user did, or None if that is too long ago."""
         if self.user is None:
             return None
-        return self.confirmations.find(key, self.author, self.now)
+        return self.confirmations.find(key, self.owner, self.now)
 
     def find_repeated_url(self, submission: object) -> str:
         """Return the page that confirms a form that a double click has sent twice, or ""."""
-        repeated = self.confirmations.find_repeated(submission, self.author, self.now)
+        repeated = self.confirmations.find_repeated(submission, self.owner, self.now)
         return repeated.url if repeated else ""
 
     def confirm(
@@ -125,7 +131,7 @@ class RequestContext:
         See `Confirmation`; the message is marked by `gettext_noop`.
         """
         confirmation = Confirmation(
-            author=self.author,
+            owner=self.owner,
             done_at=self.now,
             message=message,
             facts=facts,

@@ -12,8 +12,9 @@ from auditor.rules.association_state import select_decisions_in_force
 from auditor.runs.run import execute_run
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import DecisionKind
-from storage.models.users import ReplyKind
+from storage.models.users import ReplyKind, Role
 from storage.tables.communication import Reply
+from storage.tables.users import User
 from tests.support import stored
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import create_session, get_or_create_user, get_text
@@ -107,6 +108,17 @@ def test_action_is_confirmed_once_and_undone_with_one_click(app, client, action)
         assert client.post(undo).headers["location"] == location
         assert html.fromstring(get_text(client, location, "Undone.")).xpath(BANNER_FORM) == []
         assert describe_state(app.store) == before
+
+
+def test_action_cannot_be_undone_without_the_role_that_allowed_it(app, client):
+    location = client.post("/en/users/2/remove").headers["location"]
+    [undo] = html.fromstring(get_text(client, location)).xpath(BANNER_FORM)
+    admin = app.store.users.get("Amina")
+    app.store.users.remove(admin, NOW)
+    app.store.users.add(User(name="Amina", role=Role.READER, added_at=NOW, added_by="Salma"))
+    client.cookies.set(SESSION_COOKIE, create_session(app.store, "Amina"))
+    assert client.post(undo).status_code == 404
+    assert app.store.users.get("Salma").removed_at
 
 
 def test_only_the_user_who_acted_sees_the_confirmation(app, client):
