@@ -17,6 +17,7 @@ from probes.channels._public_profile import (
     iter_script_objects,
     probe_public_profile,
 )
+from probes.links.identify import resolve_short_link
 from probes.models.finding import Account, Identity, LinkKind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator, absent_finding, request_page
@@ -96,7 +97,11 @@ def parse_api_message(page: Page) -> str:
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Request the account's page, and the API if the page shows no account."""
+    """Request the account's page, and the API if the page shows no account.
+
+    A short link is resolved first.
+    """
+    account = yield from resolve_short_link(account)
     finding = yield from probe_public_profile(account, NAME, parse_profile_page)
     if finding.presence is Presence.PRESENT or finding.status != 200:
         return finding

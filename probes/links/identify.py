@@ -106,13 +106,14 @@ def _is_handle(text: str, column: str | None) -> bool:
     """
     if text.startswith("@"):
         return True
-    is_platform_column = column not in (None, WEBSITE_CHANNEL)
-    if not is_platform_column or "/" in text or text.lower().startswith(("http", "www.")):
+    if column is None or column == WEBSITE_CHANNEL:
         return False
-    host = re.split("[?#]", text, maxsplit=1)[0]
-    if _has_domain_handles(str(column)):
-        return find_channel_by_host(host.lower()) in (WEBSITE_CHANNEL, column)
-    return host.rpartition(".")[2].lower() not in cells.COMMON_TLDS
+    if "/" in text or text.lower().startswith(("http", "www.")):
+        return False
+    host = re.split("[?#]", text, maxsplit=1)[0].lower()
+    if find_channel_by_host(host) not in (WEBSITE_CHANNEL, column):
+        return False
+    return _has_domain_handles(column) or host.rpartition(".")[2] not in cells.COMMON_TLDS
 
 
 def _has_domain_handles(channel: str) -> bool:
@@ -158,11 +159,11 @@ def _extract_pasted_url(url: str) -> str:
     pasted_url, has_scheme = find_pasted_url(url)
     if pasted_url is None:
         return url
-    # Names may contain full stops, so without a scheme only the same platform counts.
-    is_same_platform = find_channel_by_url(pasted_url) == channel and not _has_domain_handles(
-        channel
-    )
-    return pasted_url if has_scheme or is_same_platform else url
+    # Names may contain full stops, so without a scheme only the same platform counts, and a
+    # handle that is a domain does not.
+    is_same_platform = find_channel_by_url(pasted_url) == channel
+    is_handle = _has_domain_handles(channel) and not normalize.parse_url(pasted_url).path
+    return pasted_url if has_scheme or (is_same_platform and not is_handle) else url
 
 
 def _identify_website(url: str, column: str | None) -> Identity:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 from probes.channels.website.site_names import extract_site_name_words, share_distinctive_word
 from probes.links import cells, domains
-from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
+from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url, list_channel_names
 from probes.links.identify import identify_link, strip_key_prefix
 from probes.links.normalize import join_url
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, LinkKind
@@ -32,6 +32,7 @@ _STRENGTHS_BY_PLACE = {
     **dict.fromkeys(("comments", "others"), (1, 1)),
 }
 """The strengths of a link in a section of a page, without and with the owner's wording."""
+_CHANNEL_NAMES = "|".join(name for name in list_channel_names() if name != WEBSITE_CHANNEL)
 _FOLLOW_US_PATTERN = re.compile(
     r"follow|(?:like|join|find|visit|watch) us|connect with|subscribe"
     r"|suivez|suivre|rejoignez|retrouvez|abonne|nos réseaux|folge|besuchen|síguenos"
@@ -47,7 +48,7 @@ _NETWORK_NAME_PATTERN = re.compile(
 )
 """A link text that only names its network, as an icon does."""
 _ICON_ALT_PATTERN = re.compile(
-    rf"(?:^|[\W_]){cells.PLATFORM_NAME}(?:[\W_\d]|$)|facebook|twitter|youtube|linkedin|instagram"
+    rf"(?:^|[\W_]){cells.PLATFORM_NAME}(?:[\W_\d]|$)|{_CHANNEL_NAMES}"
     r"|^\W*(?:\w{1,2}\W*)?$|^\W*(?:ic[oô]ne?s?|bouton|button|btn|logo|image|img|picto|social)\b",
     re.IGNORECASE,
 )

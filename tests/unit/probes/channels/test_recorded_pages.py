@@ -40,6 +40,7 @@ import pytest
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.privacy_filter import remove_private_data
+from probes.links.identify import identify_link
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import ChannelModule, Responder, run_offline
@@ -93,7 +94,8 @@ def build_account(channel: ChannelModule, recorded: Mapping[str, Any]) -> Accoun
     known = Finding(
         Presence.PRESENT, platform_id=recorded.get("known_id"), name=recorded.get("known_name")
     )
-    return Account("test", recorded["link"], channel.identify(recorded["link"]), known)
+    identity = identify_link(recorded["link"], channel.NAME)
+    return Account("test", recorded["link"], identity, known)
 
 
 def to_expectation(finding: Finding, expected: Mapping[str, Any]) -> dict[str, Any]:
