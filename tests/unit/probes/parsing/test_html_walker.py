@@ -56,7 +56,8 @@ ODD = [
 def parse_both(markup):
     """Return the document and the tree of a page."""
     page = Page(HOME, 200, {"content-type": "text/html"}, markup.encode("utf-8", "replace"), NOW)
-    return html.parse_document(page), html.parse_soup(page)
+    # `parse_document` would refuse a page that looks binary
+    return html.parse_html(markup, HOME), html.parse_soup(page)
 
 
 def compare_with_soup(markup):
