@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
@@ -33,7 +33,7 @@ from auditor.cli.output import (
 from auditor.cli.status import count_presences
 from auditor.cluster import get_worker_cluster, require_cluster_extra
 from auditor.conclusions import reevaluate as reevaluation
-from auditor.config.schema import find_config_file
+from auditor.config.schema import Config, find_config_file
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError
 from auditor.core.i18n.translator import Translator
@@ -78,7 +78,7 @@ def run(
     if table_format == "json":
         print_json([finished_run.report.to_json()], get_current_time())
     elif finished_run.state == "done":
-        facts = ", ".join(_describe_finished_run(finished_run, counts, config.unaudited_channels))
+        facts = ", ".join(_describe_finished_run(finished_run, counts, config))
         cli_context.print_note(
             f"the check of {ENGLISH.format_date(finished_run.day)}: done: {facts}"
         )
@@ -89,19 +89,23 @@ def run(
 
 
 def _describe_finished_run(
-    run: AuditRun, counts: Mapping[Presence, int], unaudited: Iterable[str]
+    run: AuditRun, counts: Mapping[Presence, int], config: Config
 ) -> Iterator[str]:
     """Yield numbers of accounts, unreliable and unaudited channels, and costs of APIs."""
     yield count_noun(sum(counts.values()), "account")
     for presence, count in sorted(counts.items()):
-        yield f"{ENGLISH.term('presence', presence)}: {count}"
+        number = f"{ENGLISH.term('presence', presence)}: {count}"
+        if presence is Presence.ABSENT:
+            confirm = config.confirm
+            number += f" (gone after {confirm.failures} checks in {confirm.days} days)"
+        yield number
     if run.unreliable_channels:
         channels = map(ENGLISH.channel_name, run.unreliable_channels)
         yield f"unreliable channels: {', '.join(channels)}"
     if run.not_reached_count:
         yield f"{run.not_reached_count:,} left for the next run"
-    if unaudited:
-        yield f"not audited: {', '.join(map(ENGLISH.channel_name, unaudited))}"
+    if config.unaudited_channels:
+        yield f"not audited: {', '.join(map(ENGLISH.channel_name, config.unaudited_channels))}"
     for name, usage in run.report.apis.items():
         yield f"the {name} API used {usage.cost:,} of {usage.budget:,} {usage.unit}"
 

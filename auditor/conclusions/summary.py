@@ -86,7 +86,10 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         gaps=tuple(map(_summarize_gap, view.gaps)),
         watched=tuple(map(_summarize_gap, view.watched_gaps)),
         proposal_count=len(view.proposals),
-        unchecked=tuple(view.iter_unknown_checks()),
+        unchecked=(
+            *view.iter_unknown_checks(),
+            *((gap.channel, "unconfirmed") for gap in view.watched_gaps),
+        ),
         changed_at=max(change_times, default=None),
         is_checked=view.is_checked,
     )

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
 
-from probes.models.finding import FactValue, Reason
+from probes.models.finding import FactValue
 from storage.models.audit import Gap, choose_name
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class AssociationSummary:
     gaps: tuple[OpenGap, ...] = ()
     watched: tuple[OpenGap, ...] = ()
     proposal_count: int = 0
-    unchecked: tuple[tuple[str, Reason | None], ...] = ()
+    unchecked: tuple[tuple[str, str | None], ...] = ()
     changed_at: datetime | None = None
     is_checked: bool = True
 

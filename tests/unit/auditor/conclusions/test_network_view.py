@@ -136,6 +136,14 @@ async def test_account_that_failed_once_is_watched_and_no_problem(app):
         assert "broken" not in app.store.counts.count_open_gaps()
 
 
+async def test_account_that_is_missing_on_the_first_day_is_not_confirmed_yet(app):
+    register(app, NOUR)
+    app.web.answers = {NOUR.typed_text: "gone"}
+    await execute_run(app, night_of(0))
+    figures = find_figures(build_network_overview(app.store, app.config, night_of(0)), "facebook")
+    assert figures.reasons == (("unconfirmed", 1),)
+
+
 async def test_gap_changes_since_the_last_run_are_listed(app):
     first = await run_small_network(app)
     assert {gap.code for gap in first.opened_gaps} == {"channel_missing"}
