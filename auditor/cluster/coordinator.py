@@ -26,6 +26,8 @@ logger = EventLogger(__name__)
 
 QUEUE_POLL_SECONDS = 0.5
 """Seconds between two reads of the queue."""
+MAX_WAIT_FOR_WORKER = 60.0
+"""Seconds that jobs are queued before a missing worker is reported."""
 
 DATABASE_RETRY_SECONDS = 60.0
 """Seconds for which calls are retried while the database is unavailable."""
@@ -113,6 +115,7 @@ class ClusterCoordinator:
             )
             jobs.append(Job(self._run_id, batch, second_pass, channel_states=channel_states))
         await self._job_queue.enqueue(jobs)
+        is_reported = False
         while not self._deadline.should_stop:
             queue = await self._requeue_stalled_jobs()
             await self._retry_in_thread(self._load_worker_results)
@@ -125,6 +128,14 @@ class ClusterCoordinator:
                 )
             if not queue.waiting_jobs and not queue.running_jobs:
                 break
+            is_late = (queue.oldest_wait_seconds or 0) > MAX_WAIT_FOR_WORKER
+            if is_late and not queue.active_workers and not is_reported:
+                is_reported = True
+                logger.warning(
+                    "no_worker",
+                    "{count} jobs are queued and no worker is running; `auditor worker` starts one",
+                    count=queue.waiting_jobs,
+                )
             await self._deadline.sleep(QUEUE_POLL_SECONDS)
         if self._deadline.should_stop:
             await self._retry_in_thread(self._runs.close, self._run_id)

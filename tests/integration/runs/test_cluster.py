@@ -3,12 +3,13 @@
 import asyncio
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from auditor.checking import checker
 from auditor.cli import main
-from auditor.cluster import get_worker_cluster, job_queue
+from auditor.cluster import coordinator, get_worker_cluster, job_queue
 from auditor.cluster.job_queue import Job
 from auditor.cluster.worker import ClusterWorker
 from auditor.conclusions import reevaluate
@@ -109,6 +110,25 @@ async def test_worker_without_shared_folder_ends_and_its_job_is_requeued(databas
         assert (await run_task).state is AuditRunState.DONE
     assert len(list_observations(cluster_app)) == 60
     await cluster.close_apps(cluster_app, foreign_app)
+
+
+async def test_run_without_a_worker_says_so_once(database, tmp_path, monkeypatch):
+    events, is_reported = [], asyncio.Event()
+
+    def record_warning(event, *_, **__):
+        events.append(event)
+        is_reported.set()
+
+    monkeypatch.setattr(coordinator, "MAX_WAIT_FOR_WORKER", 0.0)
+    monkeypatch.setattr(coordinator, "logger", SimpleNamespace(warning=record_warning))
+    cluster_app = cluster.open_cluster_app(tmp_path, database)
+    register_network(cluster_app)
+    run_task = asyncio.create_task(run(cluster_app, START))
+    await is_reported.wait()
+    async with cluster.run_local_workers(cluster_app, clock=lambda: START):
+        assert (await run_task).state is AuditRunState.DONE
+    assert events == ["no_worker"]
+    await cluster.close_apps(cluster_app)
 
 
 async def test_deadline_stops_all_workers(database, tmp_path):
