@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.datastructures import State
@@ -91,6 +91,12 @@ def get_health(request: Request) -> PlainTextResponse:
         logger.error("run_dated_in_future", "the run for {run} is dated in the future", run=run.day)
         return PlainTextResponse("clock\n", 503)
     return PlainTextResponse("ok\n")
+
+
+def handle_storage_error(request: Request, error: Exception) -> HTMLResponse:
+    """Show the error page of a database or disk that cannot be written (507)."""
+    logger.error("not_saved", "a request could not be saved: {reason}", reason=str(error))
+    return handle_http_error(request, HTTPException(507))
 
 
 @router.get(METRICS_PATH, dependencies=[access.MONITORING_ACCESS])
@@ -178,6 +184,8 @@ def create_app(
     )
     for error_class in (HTTPException, RequestValidationError):
         web.add_exception_handler(error_class, handle_http_error)
+    for storage_error in (StoreError, OSError):
+        web.add_exception_handler(storage_error, handle_storage_error)
     web.add_exception_handler(NotLoggedInError, login.handle_not_logged_in)
     web.add_exception_handler(runs.NothingCheckedError, runs.handle_nothing_checked)
     web.add_middleware(

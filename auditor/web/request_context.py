@@ -381,6 +381,10 @@ def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
             translate("Other imports are in progress"),
             translate("They need the computer’s memory. Try again in a minute."),
         ),
+        507: (
+            translate("Nothing was saved"),
+            translate("The server cannot save anything now. Tell your technical team."),
+        ),
     }
     return texts.get(status, other)
 

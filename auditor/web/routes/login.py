@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from math import ceil
@@ -40,6 +40,7 @@ from auditor.web.request_context import (
     get_safe_redirect_url,
 )
 from auditor.web.users import MAX_PASSWORD_CHARACTERS, normalize_password
+from storage.errors import StoreError
 from storage.models.users import normalize_user_name
 from storage.tables.users import User
 
@@ -209,7 +210,8 @@ def log_in_with_link(request: Request, context: PageContext, token: str) -> Resp
 def log_out(request: Request, context: PageContext) -> Response:
     """End the session in the browser and on the server."""
     if token := access.read_cookie(request, access.SESSION_COOKIE):
-        context.app.store.sessions.end(hash_token(token))
+        with suppress(StoreError):  # the cookie goes, even if the database cannot be written
+            context.app.store.sessions.end(hash_token(token))
     response = RedirectResponse(context.links.page_url("login"), 303)
     access.delete_cookie(request, response, access.SESSION_COOKIE)
     response.headers["clear-site-data"] = '"cache", "storage"'

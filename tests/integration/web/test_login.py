@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from limits.storage import memory
@@ -14,6 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from auditor.app import App
 from auditor.web import users
 from auditor.web.routes import login
+from storage.errors import StoreError
 from storage.models.users import Role
 from storage.tables.users import User
 from tests.support.web_server import NOW, PUBLIC, anonymous_client, get_text, open_app, read_page
@@ -154,6 +156,26 @@ def test_copied_cookie_is_invalid_after_logout(browser):
     assert '"cache"' in response.headers["clear-site-data"]
     assert "session" not in browser.cookies
     assert get_status(browser, cookie=f"session={token}") == 401
+
+
+@pytest.mark.fault("F43")
+def test_logout_on_a_full_disk_deletes_the_cookie(app, browser, monkeypatch):
+    log_in(browser)
+    full_disk = Mock(side_effect=StoreError("database", "the disk is full"))
+    monkeypatch.setattr(app.store.sessions, "end", full_disk)
+    assert browser.post("/en/logout").status_code == 303
+    assert "session" not in browser.cookies
+
+
+@pytest.mark.fault("F43")
+@pytest.mark.parametrize(
+    "error", [StoreError("database", "the disk is full"), OSError(28, "No space left on device")]
+)
+def test_full_disk_is_one_page(app, browser, monkeypatch, error):
+    log_in(browser)
+    monkeypatch.setattr(app.store.users, "add", Mock(side_effect=error))
+    response = browser.post("/en/users", data={"name": "Hiba", "role": "reader"})
+    assert (response.status_code, "Nothing was saved" in response.text) == (507, True)
 
 
 @pytest.mark.fault("F57")
