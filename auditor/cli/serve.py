@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -16,16 +17,14 @@ import typer
 
 from auditor.app import App, refuse_unusable_certificates
 from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time
-from auditor.cli.output import count_noun, print_data, print_text, show_progress
+from auditor.cli.output import count_noun, print_data, show_progress
 from auditor.cli.reports import publish_pages
 from auditor.cluster import get_worker_cluster
-from auditor.conclusions.network_view import build_network_overview
 from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import WebSettings
-from auditor.core import runtime
+from auditor.core import log_setup, runtime
 from auditor.core.errors import ConfigError, UsageError
 from auditor.presentation.report_links import create_report_link
-from auditor.presentation.reports import text
 from auditor.runs import pipeline
 from auditor.runs.pipeline import stop_on_signal
 from auditor.runs.scheduling import SchedulerJob, run_scheduler
@@ -188,6 +187,8 @@ def demo(
     from auditor.demo import play  # noqa: PLC0415  # a service does not need it
 
     cli_context = get_cli_context(context)
+    # the demo has faults on purpose
+    log_setup.configure_logging(level="error", debug=cli_context.debug)
     with show_progress("14 checks", quiet=cli_context.quiet) as on_progress:
         demo_result = runtime.run_async(
             play.run_demo(folder, on_progress=on_progress, now=get_current_time())
@@ -195,13 +196,9 @@ def demo(
     with App.open(demo_result.config) as app:
         config = app.config
         page_count = publish_pages(app, config.report.folder, cli_context)
-        overview = build_network_overview(
-            app.store, config, get_current_time(), since=demo_result.runs[0].started_at
-        )
-        print_text(text.format_network_summary(overview, config, cli_context.language))
         first_page = config.report.folder / "index.html"
         cli_context.print_note(f"{count_noun(page_count, 'page')} to open: {first_page}")
-        command = f"auditor --config {demo_result.folder}/config.toml gaps"
+        command = f"{sys.argv[0]} --config {demo_result.folder}/config.toml gaps"
         cli_context.print_note(f"database: {config.storage.url}; continue with: {command}")
         if serve:
             try:
