@@ -7,7 +7,7 @@
 5. evaluate: derive statuses, gaps and summaries;
 6. report: store the run report and the final state.
 
-If both test websites are unreachable, the run is skipped. If most probes crash, it is left
+If all canaries of websites are unreachable, the run is skipped. If most probes crash, it is left
 incomplete, and nothing is concluded. Results are stored in batches, so a run that was killed
 continues with the remaining accounts. How a verdict is reached: docs/explanations/verdicts.md.
 """
@@ -178,7 +178,7 @@ class RunSession:
             if not self._is_evaluated():
                 refuse_crashed_canaries(self.state.canary_readings)
             if is_offline(self.state.canary_readings) and not self._is_evaluated():
-                reason = "both test websites are unreachable"
+                reason = "all canaries of websites are unreachable"
                 logger.warning(
                     "run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason
                 )

@@ -144,6 +144,8 @@ def get_web_base_url(config: Config) -> str:
     """Return the address of the pages: as configured, or on this machine."""
     if config.notify.pages_url:
         return config.notify.pages_url
+    if config.web.allowed_hosts:
+        return f"https://{config.web.allowed_hosts[0]}"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104  # all interfaces
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{config.web.port}"

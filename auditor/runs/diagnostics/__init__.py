@@ -184,6 +184,8 @@ def _check_users(store: Store) -> Results:
     admins = [user for user in users if user.role is Role.ADMIN and user.password_hash]
     if admins:
         yield "ok", f"{len(users)}, including administrators: {len(admins)}"
+    elif invited := next((user.name for user in users if user.role is Role.ADMIN), None):
+        yield "warn", f"{invited} has set no password yet; try `auditor user reset {invited}`"
     else:
         yield "warn", "no administrator can log in; try `auditor user add NAME --role admin`"
 

@@ -75,7 +75,7 @@ def _check_channel(
     if not channel_config.canaries:
         yield "warn", "no test accounts: changes in its pages would go unnoticed"
     elif answer is None:
-        yield "ok", f"test accounts: {len(channel_config.canaries)}"
+        yield "ok", f"canaries: {len(channel_config.canaries)}"
     elif isinstance(answer, FetchError):
         yield "warn", f"unreachable now: {answer.reason}"
     else:

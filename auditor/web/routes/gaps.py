@@ -1,7 +1,7 @@
 """The lists of open and of changed gaps, the pack to print for a meeting, and all downloads."""
 
 from collections import defaultdict
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
@@ -38,6 +38,7 @@ from auditor.web.request_context import (
 )
 from auditor.web.routes.report_links import require_public_url
 from auditor.web.routes.runs import RESULTS_REQUIRED
+from probes.text.charset import clean_text
 from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import NETWORK_GROUP, GapSort
 from storage.read_model.gap_search import GapChangeKind
@@ -164,7 +165,7 @@ def parse_filter(association_filter: Annotated[AssociationFilter, Depends()]) ->
     """Return the filter of a query. Raises HTTPException (422) if too much is searched for."""
     if len(association_filter.q) > MAX_SEARCH_CHARS:
         raise HTTPException(422)
-    return association_filter
+    return replace(association_filter, q=clean_text(association_filter.q))
 
 
 FilterParams = Annotated[AssociationFilter, Depends(parse_filter)]
