@@ -73,7 +73,7 @@ def _check_channel(
     name: str, channel_config: ChannelSettings, answer: Page | FetchError | None
 ) -> Results:
     if not channel_config.canaries:
-        yield "warn", "no test accounts: changes in its pages would go unnoticed"
+        yield "warn", "no canaries: changes in its pages would go unnoticed"
     elif answer is None:
         yield "ok", f"canaries: {len(channel_config.canaries)}"
     elif isinstance(answer, FetchError):
