@@ -179,8 +179,7 @@ async def test_withdrawn_association_is_not_checked_and_keeps_its_results(app):
     assert app.web.asked == [AMAL.typed_text]
     views = iter_association_views(app.store, app.config, night_of(1))
     assert [view.association.id for view in views] == ["amal"]
-    [entry] = app.store.registry.list_withdrawn_entries()
-    app.store.registry.restore_association(entry, night_of(1) + timedelta(hours=2))
+    app.store.registry.restore_association("nour", night_of(1) + timedelta(hours=2))
     [status] = app.store.statuses.list_account_statuses("nour")
     assert (status.checked_at.date(), status.state) == (night_of(0).date(), AccountState.PRESENT)
     await execute_run(app, night_of(2))
