@@ -149,13 +149,26 @@ def send_by_mail(
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPDataError) as refusal:
         code, reply = refusal.smtp_code, refusal.smtp_error
     except DELIVERY_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        if isinstance(error, smtplib.SMTPResponseException):
-            reason = _format_smtp_reply(error.smtp_code, error.smtp_error)
-        return status, f"{smtp.host}: {reason[:MAX_ERROR_CHARS]}"
+        return status, _format_smtp_error(smtp, error)
     if code == SMTP_OK:
         return "sent", ""
     return "refused", _format_smtp_reply(code, reply)
+
+
+def check_mail_server(smtp: SmtpSettings) -> str:
+    """Connect and log in to the mail server. Return what failed, or an empty text."""
+    try:
+        with _connect_smtp(smtp):
+            return ""
+    except DELIVERY_ERRORS as error:
+        return _format_smtp_error(smtp, error)
+
+
+def _format_smtp_error(smtp: SmtpSettings, error: Exception) -> str:
+    reason = str(error) or type(error).__name__
+    if isinstance(error, smtplib.SMTPResponseException):
+        reason = _format_smtp_reply(error.smtp_code, error.smtp_error)
+    return f"{smtp.host}: {reason[:MAX_ERROR_CHARS]}"
 
 
 def _format_smtp_reply(code: int, reply: bytes | str) -> str:

@@ -1,8 +1,9 @@
-"""Diagnose the network: address guard, proxy, DNS, clock and the channels.
+"""Diagnose the network: address guard, proxy, DNS, clock, mail server and the channels.
 
 One polite request is sent to a canary of each channel, all at the same time and in ten seconds at
-most, and an invented name is resolved. The requests use the fetcher of the runs with its SSRF
-guard. Only whether a response arrives is reported; the next run evaluates the pages.
+most, an invented name is resolved, and the mail server is asked to log in. The requests use the
+fetcher of the runs with its SSRF guard. Only whether a response arrives is reported; the next run
+evaluates the pages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from auditor.app import create_fetcher
 from auditor.checking.clock import is_clock_wrong, measure_skew
 from auditor.config.schema import ChannelSettings, Config
 from auditor.core.errors import ConfigError
+from auditor.presentation.notifications.transports import check_mail_server
 from probes.http.dns import DnsResolver
 from probes.http.fetcher import Fetcher
 from probes.links import channel_registry, identify
@@ -49,6 +51,9 @@ def list_network_checks(
         yield "domain names", [("warn", text)]
     if network_answers is not None:
         yield "clock", _check_clock(answers.clock_skew)
+    if answers.mail_error is not None:
+        text = answers.mail_error or f"{config.notify.smtp.host} answers"
+        yield "mail server", [("warn" if answers.mail_error else "ok", text)]
     for name, channel in config.channels.items():
         check = _check_channel(name, channel, answers.answers_by_channel.get(name))
         if channel_registry.is_optional_channel(name):
@@ -85,6 +90,7 @@ def _check_channel(
         yield "warn" if is_unusual else "ok", text
 
 
+REQUEST_TIMEOUT_SECONDS = 8.0
 DNS_TIMEOUT_SECONDS = 1.0
 """Seconds of one attempt; there are two."""
 
@@ -94,12 +100,14 @@ class NetworkAnswers:
     """The responses of the canaries by channel, and the results of the other network checks.
 
     `has_wildcard_dns` is True if a name that does not exist was found. `clock_skew` is how far this
-    clock is ahead of the web servers', or None if that is unknown.
+    clock is ahead of the web servers', or None if that is unknown. `mail_error` is why the mail
+    server cannot be used, empty if it can, or None if none is set.
     """
 
     answers_by_channel: Mapping[str, Page | FetchError] = field(default_factory=dict)
     has_wildcard_dns: bool = False
     clock_skew: timedelta | None = None
+    mail_error: str | None = None
 
 
 def check_network(config: Config, now: datetime) -> NetworkAnswers:
@@ -116,8 +124,7 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
-    # seconds of one request
-    limits = {"timeout": 8.0, "dns_timeout": DNS_TIMEOUT_SECONDS}
+    limits = {"timeout": REQUEST_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
     options = config.fetch.model_copy(update={"max_retries": 0, **limits})
     async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
         outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values()))
@@ -130,10 +137,15 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
             pass
         finally:
             await resolver.close()
+    mail_error = None
+    if config.notify.can_mail:
+        smtp = config.notify.smtp.model_copy(update={"timeout_seconds": REQUEST_TIMEOUT_SECONDS})
+        mail_error = await asyncio.to_thread(check_mail_server, smtp)
     return NetworkAnswers(
         dict(zip(urls, outcomes, strict=True)),
         has_wildcard_dns,
         measure_skew(page for page in outcomes if isinstance(page, Page)),
+        mail_error,
     )
 
 

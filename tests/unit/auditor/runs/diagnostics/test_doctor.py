@@ -27,6 +27,7 @@ from storage.store import Store
 from tests.support.channel_settings import disable_channels_except
 from tests.support.mini_network import START, link, opened, register, steps
 from tests.support.permissions import permissions_respected
+from tests.support.smtp_and_http_servers import mail_server
 from tests.support.web_server import get_or_create_user
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
@@ -305,3 +306,18 @@ async def test_an_invented_name_is_resolved(tmp_path, monkeypatch, is_found):
     monkeypatch.setattr(network, "get_canary_urls", lambda _: {})
     answers = await network.query_network(load_config(None, {}), NOW)
     assert answers.has_wildcard_dns is is_found
+
+
+@pytest.mark.slow
+async def test_doctor_logs_in_to_the_mail_server(run_doctor, monkeypatch):
+    monkeypatch.setattr(network, "get_canary_urls", lambda _: {})
+    monkeypatch.setenv("AUDITOR_NOTIFY__FROM", "auditor@example.org")
+    results = []
+    with mail_server() as mailbox:
+        smtp = {"HOST": "127.0.0.1", "PORT": str(mailbox.port), "SECURITY": "none"}
+        for name, value in smtp.items():
+            monkeypatch.setenv(f"AUDITOR_NOTIFY__SMTP__{name}", value)
+        results.append(run_doctor(await network.query_network(load_config(None), NOW)))
+    results.append(run_doctor(await network.query_network(load_config(None), NOW)))
+    assert [result["mail server"].state for result in results] == ["ok", "warn"]
+    assert "Connection refused" in results[1]["mail server"].detail
