@@ -213,6 +213,9 @@ def _read_lines(source: str) -> list[str]:
     """
     if "://" in source:
         return [source]
+    if Path(source).suffix.lower() in {".csv", ".ods", ".xls", ".xlsx"}:
+        command = f"`auditor registry import --dry-run {source}`"
+        raise UsageError(source, "a spreadsheet is not a list of links", command)
     try:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:

@@ -28,7 +28,7 @@ from auditor.cli.context import (
 )
 from auditor.cli.output import print_message
 from auditor.core import log_setup, runtime
-from auditor.core.errors import AuditorError, ConfigError
+from auditor.core.errors import AuditorError, ConfigError, InputError
 from probes.log import EventLogger
 from storage.errors import StoreError, build_file_error, is_file_error
 
@@ -199,7 +199,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(exit_request.code, int):
             return exit_request.code
         return 0 if exit_request.code is None else 1
-    except (AuditorError, StoreError) as error:
+    except (AuditorError, StoreError, UnicodeEncodeError) as error:
+        if isinstance(error, UnicodeEncodeError):  # an argument in another encoding
+            error = InputError(ascii(error.object), "not UTF-8")
         exit_code = error.exit_code if isinstance(error, AuditorError) else ConfigError.exit_code
         _report_failure(error, exit_code, debug=debug)
         return exit_code
@@ -226,23 +228,25 @@ def _report_failure(error: Exception, exit_code: int, *, debug: bool) -> None:
 def split_common_options(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Return the common options, which have to come first, and the other arguments.
 
-    Users may type these options before or after the command. Arguments after `--` are not changed.
+    Users may type these options, and `--json`, before or after the command. Arguments after `--`
+    are not changed.
     """
     common: list[str] = []
     others: list[str] = []
+    last: list[str] = []
     remaining = list(arguments)
     while remaining:
         argument = remaining.pop(0)
         if argument == "--":
-            return common, [*others, argument, *remaining]
+            return common, [*others, *last, argument, *remaining]
         is_flag = argument in {"--quiet", "-q", "--debug", "--no-color"}
         if is_flag or argument.startswith(("--config=", "--lang=")):
             common.append(argument)
         elif argument in {"--config", "--lang"} and remaining:
             common += [argument, remaining.pop(0)]
         else:
-            others.append(argument)
-    return common, others
+            (last if argument == "--json" else others).append(argument)
+    return common, [*others, *last]
 
 
 def _report_unexpected_error(

@@ -161,6 +161,8 @@ def test_run_says_until_when_it_waits_and_need_not_wait(auditor, monkeypatch):
         (["--config", "none.toml", "status"], 3),
         (["status", "--config", "none.toml"], 3),
         (["identify", "none.txt"], 3),
+        (["identify", "registry.csv"], 2),
+        (["--json", "identify", "https://example.org"], 0),
         (["--version"], 0),
         (["--help"], 0),
     ],

@@ -399,6 +399,7 @@ def test_list_has_decisions_in_force_and_expired_ones(command_line):
     ("arguments", "complaint"),
     [
         ("confirm nowhere facebook", "`auditor registry export -` lists them"),
+        ("confirm \udcff facebook", r"'\udcff': not UTF-8"),
         ("confirm nour myspace", "try: one of website facebook youtube"),
         (
             "confirm bare facebook",
