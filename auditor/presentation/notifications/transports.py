@@ -194,6 +194,7 @@ def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
         connection.ehlo_or_helo_if_needed()
         if smtp.security == "starttls":
             connection.starttls(context=context)
+            connection.ehlo()  # the server has forgotten the first one
         if smtp.user and smtp.password:
             connection.login(smtp.user, smtp.password.get_secret_value())
         yield connection

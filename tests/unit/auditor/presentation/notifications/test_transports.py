@@ -109,6 +109,14 @@ def test_password_is_sent_over_starttls_only(authority):
 
 
 @pytest.mark.slow
+def test_mail_is_sent_over_starttls_without_login(authority):
+    ca_file, context = authority
+    with mail_server(tls_context=context, require_starttls=True) as mailbox:
+        smtp = SmtpSettings(host="127.0.0.1", port=mailbox.port, ca_file=ca_file)
+        assert send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)[0] == "sent"
+
+
+@pytest.mark.slow
 def test_connection_lost_after_the_text_is_uncertain(mailbox, monkeypatch):
     async def hang_up(mailbox, server, session, envelope):
         server.transport.abort()
