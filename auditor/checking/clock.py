@@ -148,3 +148,11 @@ def _get_last_start_time(schedule: ScheduleSettings, now: datetime) -> datetime:
     if begins > now:
         begins -= timedelta(days=1)
     return begins
+
+
+def find_second_pass(run: AuditRun | None, now: datetime) -> tuple[int, datetime] | None:
+    """Return how many failed accounts a waiting run checks again, and when. None if none waits."""
+    if run is None or run.state is not AuditRunState.RUNNING:
+        return None
+    count, starts_at = run.report.second_pass_accounts, run.report.second_pass_at
+    return (count, starts_at) if count and starts_at and starts_at > now else None

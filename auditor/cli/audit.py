@@ -5,7 +5,7 @@ import gc
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -118,10 +118,10 @@ async def _execute_run(
     Raises typer.Exit with code 130 if the run was stopped.
     """
 
-    def explain_wait(count: int, seconds: float) -> None:
-        end = get_current_time() + timedelta(seconds=seconds)
+    def explain_wait(count: int, starts_at: datetime) -> None:
+        accounts = count_noun(count, "failed account")
         cli_context.print_note(
-            f"waiting until {end:%H:%M} UTC to check {count_noun(count, 'failed account')} again; "
+            f"waiting until {starts_at:%H:%M} UTC to check {accounts} again; "
             "Ctrl-C keeps the results, and `auditor run --no-wait` goes on at once"
         )
 

@@ -73,13 +73,11 @@ def status(
     now, config = get_current_time(), cli_context.load_config()
     last_run = last_finished_run = queue = None
     counts: dict[Presence, int] = {}
-    second_pass_count = 0
     try:
         with cli_context.open_app_for_reading() as app:
             last_run = app.store.runs.get_latest()
             last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
             counts = count_presences(app.store, last_run)
-            second_pass_count = _count_second_pass(app.store, last_run)
             cluster = get_worker_cluster(config)
             queue = cluster.load_queue_status() if cluster else None
     except MissingDatabaseError as error:  # a new installation has none yet
@@ -99,7 +97,8 @@ def status(
             if name != "dated_in_future"  # an error message says so
         ]
         print_table(("what", "value"), rows, "tsv")
-    for note in _describe_notes(item, queue, second_pass_count) if table_format != "json" else ():
+    waiting = clock.find_second_pass(last_run, now)
+    for note in _describe_notes(item, queue, waiting) if table_format != "json" else ():
         cli_context.print_note(note)
     cli_context.explain_empty_result(0 if last_run is None else 1, config)
     if last_run and item["dated_in_future"]:
@@ -117,13 +116,6 @@ def count_presences(store: Store, run: AuditRun | None) -> dict[Presence, int]:
         for (_, presence), count in store.observations.count_by_presence(run.id).items():
             total[presence] += count
     return total
-
-
-def _count_second_pass(store: Store, run: AuditRun | None) -> int:
-    """Return how many failed accounts the run in progress checks again."""
-    if run and run.state is AuditRunState.RUNNING:
-        return store.run_plan.count_entries(run, second_pass=True)
-    return 0
 
 
 def _raise_if_stale(
@@ -206,7 +198,7 @@ def _build_queue_item(queue: QueueStatus | None) -> dict[str, Any]:
 
 
 def _describe_notes(
-    item: dict[str, Any], queue: QueueStatus | None, second_pass_count: int
+    item: dict[str, Any], queue: QueueStatus | None, waiting: tuple[int, datetime] | None
 ) -> Iterator[str]:
     """Yield what the figures do not show: a run that waits, and accounts not reached or failed."""
     if item["run"] is None:
@@ -214,8 +206,9 @@ def _describe_notes(
     if item["delayed_run"]:
         day, other = map(ENGLISH.format_date, (item["delayed_run"], item["run"]))
         yield f"The check of {day} has not started: the one of {other} has not finished."
-    if second_pass_count:
-        yield f"Waiting to check {count_noun(second_pass_count, 'failed account')} again."
+    if waiting:
+        accounts = count_noun(waiting[0], "failed account")
+        yield f"Waiting until {waiting[1]:%H:%M} UTC to check {accounts} again."
     if item["not_reached"] and item["state"] == "done":
         verb = "it comes" if item["not_reached"] == 1 else "they come"
         left = count_noun(item["not_reached"], "account")

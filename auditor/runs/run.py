@@ -53,8 +53,8 @@ from storage.store import Store
 logger = EventLogger(__name__)
 
 ProgressCallback = Callable[[int, int], None]
-WaitCallback = Callable[[int, float], None]
-"""Receives how many accounts are checked again, and the seconds until then."""
+WaitCallback = Callable[[int, datetime], None]
+"""Receives how many accounts are checked again, and when."""
 """Called after each account with the number of checked accounts and the number of all accounts."""
 
 
@@ -104,7 +104,7 @@ async def execute_run(
         deadline=RunDeadline(timer, ends_at, stop or asyncio.Event()),
         timer_started_at=timer(),
         on_progress=on_progress or (lambda _checked, _total: None),
-        on_wait=on_wait or (lambda _count, _seconds: None),
+        on_wait=on_wait or (lambda _count, _time: None),
         cluster=cluster,
     )
     try:
@@ -311,7 +311,14 @@ class RunSession:
             seconds_since_failure = self.deadline.timer() - last if last else 0.0
             delay = self.app.config.fetch.second_pass_delay - seconds_since_failure
             if delay > 0:
-                self.on_wait(count, delay)
+                starts_at = self.get_current_time() + timedelta(seconds=delay)
+                self.on_wait(count, starts_at)
+                report = self.state.audit_run.report.with_values(
+                    second_pass_at=starts_at, second_pass_accounts=count
+                )
+                self.state.audit_run = await asyncio.to_thread(
+                    self.app.store.runs.save_open_report, self.state.audit_run, report
+                )
             await self.deadline.sleep(delay)
             if not self.deadline.should_stop:
                 checker.fetcher.start_new_pass()

@@ -88,6 +88,7 @@ class RunReport(RunCosts):
     """The public summary of a run. A value is None, or empty, if the report does not state it.
 
     `accounts_due` is the number of accounts to check, `not_reached` of those that were not checked.
+    A run in progress checks `second_pass_accounts` failed accounts again at `second_pass_at`.
     `unreliable_channels` have their reasons, and `canary_warnings` those of earlier sessions.
     """
 
@@ -105,6 +106,8 @@ class RunReport(RunCosts):
     unreliable_channels: Mapping[str, str] | None = None
 
     accounts_due: int | None = None
+    second_pass_at: datetime | None = None
+    second_pass_accounts: int | None = None
     accounts: int | None = None
     present: int | None = None
     absent: int | None = None

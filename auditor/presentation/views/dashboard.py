@@ -12,7 +12,7 @@ from operator import attrgetter, itemgetter
 from statistics import median_low
 from typing import Any, get_args
 
-from auditor.checking.clock import find_delayed_day, find_next_start_time
+from auditor.checking.clock import find_delayed_day, find_next_start_time, find_second_pass
 from auditor.conclusions.network_view import find_change_period
 from auditor.conclusions.replies import load_unsettled_proposals, load_waiting_replies
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
@@ -239,6 +239,7 @@ def _build_check_status(
         "age_days": (now - run.started_at).days if run else 0,
         "delayed_run_day": find_delayed_day(run, config.schedule, now),
         "next_start_at": find_next_start_time(run, config.schedule, now),
+        "second_pass": find_second_pass(run, now),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from auditor.checking.clock import find_due_day, find_next_start_time
+from auditor.checking.clock import find_due_day, find_next_start_time, find_second_pass
 from auditor.checking.evidence import build_evidence_views, is_detail_quoted
 from auditor.presentation.views.associations import build_channel_details
 from auditor.runs.check_now import (
@@ -257,6 +257,7 @@ def show_check(
     response: HTMLResponse = context.render_page(
         "check_now.html",
         progress=progress,
+        second_pass=find_second_pass(context.app.store.runs.get_latest(), context.now),
         is_running=is_running,
         has_failed=has_failed,
         refusal=refusal,

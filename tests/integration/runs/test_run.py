@@ -114,7 +114,7 @@ async def test_only_transient_failures_are_checked_in_a_second_pass(app):
         "blocked": (Presence.UNKNOWN, Reason.BLOCKED, 1),
     }
     assert app.web.passes == 2
-    assert waits == [(2, 0.01)]
+    assert waits == [(2, START + timedelta(seconds=0.01))]
 
 
 async def test_unusable_cells_and_unaudited_channels_are_not_checked(app):

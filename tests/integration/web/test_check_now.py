@@ -23,6 +23,7 @@ from tests.support.web_server import anonymous_client, create_session, read_page
 NOW = night_of(3) + timedelta(hours=9)
 NEXT_START = Translator("en").format_datetime(night_of(4), NetworkSettings().time_zone)
 NEXT_CHECK = f"The next check starts on {NEXT_START}."
+NEXT_PASS = NOW + timedelta(minutes=30)
 REFRESH = "3; url=/en/check"
 TIMEOUT_SECONDS = 30
 SITE = link("nour", "website", "nour")
@@ -119,11 +120,14 @@ def test_check_can_be_started_only_with_the_right_for_all_regions(network, role,
 def test_check_shows_its_progress_then_the_results_and_is_the_only_one_of_the_day(network):
     register(network, SITE, PAGE, now=NOW)
     run = network.store.runs.begin_or_resume(NOW.date(), NOW)
-    network.store.runs.save_open_report(run, RunReport(accounts_due=2))
+    report = RunReport(accounts_due=2, second_pass_accounts=1, second_pass_at=NEXT_PASS)
+    network.store.runs.save_open_report(run, report)
     with open_browser(network) as browser:
         page = browser.press_check_now()
         text = read_text(read_page(page, "The check is running"))
         assert ("0 of 2 accounts checked" in text, page.headers["refresh"]) == (True, REFRESH)
+        time = Translator("en").format_time(NEXT_PASS, NetworkSettings().time_zone)
+        assert f"1 account did not answer; it is checked again at {time}." in text
         assert "The check is running" in browser.get_text()
         read_page(browser.press_check_now(), "A check is already running.")
         assert browser.wait_for_end().headers["location"] == "/en/"

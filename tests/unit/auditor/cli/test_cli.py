@@ -142,7 +142,7 @@ def test_run_says_until_when_it_waits_and_need_not_wait(auditor, monkeypatch):
     async def wait(app, now, *, on_wait, **_):
         begun = app.store.runs.begin_or_resume(now.date(), now)
         if delay := app.config.fetch.second_pass_delay:
-            on_wait(2, delay)
+            on_wait(2, now + timedelta(seconds=delay))
         return app.store.runs.finish(begun, AuditRunState.DONE, now, report=RunReport(state="done"))
 
     monkeypatch.setattr("auditor.runs.run.execute_run", wait)

@@ -12,6 +12,7 @@ from auditor.checking.clock import find_next_start_time
 from auditor.cli import main, status
 from auditor.config.schema import ScheduleSettings, load_config
 from storage.models.audit import AuditRun, AuditRunState
+from storage.models.run_report import RunReport
 from tests.support.terminal import Terminal
 
 NOW = datetime(2026, 11, 28, 6, tzinfo=UTC)
@@ -104,6 +105,15 @@ def test_script_gets_all_rows_and_json_the_next_run(run_status, monkeypatch):
 )
 def test_next_start_is_on_schedule(run, now, expected):
     assert find_next_start_time(run, SCHEDULE, now) == expected
+
+
+def test_waiting_run_says_for_what_and_until_when(run_status, capsys):
+    run_status(state=AuditRunState.RUNNING)
+    with App.open(load_config(None, {})) as app:
+        report = RunReport(second_pass_accounts=2, second_pass_at=NOW + timedelta(minutes=9))
+        app.store.runs.save_open_report(app.store.runs.get_latest(), report)
+    run_status(state=None)
+    assert "Waiting until 06:09 UTC to check 2 failed accounts again." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("hours", ["nan", "inf", "-1", "1e999"])
