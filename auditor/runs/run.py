@@ -53,9 +53,9 @@ from storage.store import Store
 logger = EventLogger(__name__)
 
 ProgressCallback = Callable[[int, int], None]
-WaitCallback = Callable[[int, datetime], None]
-"""Receives how many accounts are checked again, and when."""
 """Called after each account with the number of checked accounts and the number of all accounts."""
+WaitCallback = Callable[[int, datetime], None]
+"""Called before the second pass with the number of failed accounts, and when it begins."""
 
 
 async def execute_run(
