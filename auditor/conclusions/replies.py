@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.conclusions.association_view import AssociationView, build_association_view
 from auditor.conclusions.recording import (
+    EARLIEST_PUBLICATION_DAY,
     AlreadyRegisteredError,
     DecisionError,
     DecisionInput,
@@ -37,6 +38,8 @@ from auditor.config.schema import Config
 from auditor.core import form_limits
 from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.rules.association_state import DISPUTE_VALIDITY, select_decisions_in_force
+from probes.links.post_numbers import read_post_links
+from probes.models.finding import Presence
 from storage.models.audit import (
     AccountRow,
     AccountState,
@@ -67,6 +70,8 @@ ReplyRefusal = Literal[
     "invalid_address",
     "invalid_day",
     "invalid_expiry",
+    "invalid_post_day",
+    "invalid_post",
     "missing_text",
     "too_many",
     "already_reviewed",
@@ -161,6 +166,8 @@ def parse_reply(
             raise ReplyRefusedError("invalid_address")
     if form.kind is ReplyKind.DISPUTED and not reply.text:
         raise ReplyRefusedError("missing_text")
+    if form.kind is ReplyKind.SEEN:
+        reply.value = _parse_post_day(form, view, now.date())
     today, latest = now.date(), (now + MAX_PROMISE_PERIOD).date()
     try:
         if form.kind is ReplyKind.PROMISED:
@@ -173,11 +180,35 @@ def parse_reply(
     return reply
 
 
+def _parse_post_day(form: ReplyForm, view: AssociationView, today: date) -> str:
+    """Return the day of the newest post: the typed one, or that of the post whose link was typed.
+
+    Raises ReplyRefusedError for a day in the future, and for a link that is no dated post of the
+    account.
+    """
+    typed = form.value
+    if not typed:
+        account = next(item for item in view.accounts if item.account_id == form.account_id)
+        link = form.text if "://" in form.text else f"https://{form.text}"
+        own_name = (account.key or "").rpartition("/")[2]
+        for post in read_post_links([(link, "")]):
+            if (post.channel, post.key.rpartition("/")[2]) == (account.channel, own_name):
+                typed = post.published_at.date().isoformat()
+    if not typed:
+        raise ReplyRefusedError("invalid_post")
+    try:
+        return parse_day(typed, EARLIEST_PUBLICATION_DAY, today, today, "").isoformat()
+    except DecisionError:
+        raise ReplyRefusedError("invalid_post_day") from None
+
+
 def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     """Return the fields that name the account, proposal or gap that a reply is about, or None."""
     kind = form.kind
     for account in view.accounts:
         is_possible = kind is not ReplyKind.PROMISED
+        if kind is ReplyKind.SEEN:
+            is_possible = account.latest_presence is not Presence.PRESENT
         if kind is ReplyKind.DOMAIN_EXPIRES:
             is_possible = account.domain_expiry is not None
         if is_possible and account.account_id == form.account_id:
@@ -296,9 +327,11 @@ def _list_decisions_of_reply(
     match reply.kind:
         case ReplyKind.CLAIMED | ReplyKind.MOVED if row is None:
             yield decide(kind=DecisionKind.CLAIM, account=value)
-        # A claim of ownership does not bring a gone account back.
-        case ReplyKind.CLAIMED if row and not is_account_gone(store, row):
-            yield decide(kind=DecisionKind.CONFIRM, account=name)
+        # A claim of ownership does not bring a gone account back, the day of a post does.
+        case ReplyKind.CLAIMED | ReplyKind.SEEN if row and (
+            value or not is_account_gone(store, row)
+        ):
+            yield decide(kind=DecisionKind.CONFIRM, account=name, last_activity=value)
         case ReplyKind.DISOWNED:
             yield decide(kind=DecisionKind.DISOWN, account=name or value)
         case ReplyKind.MOVED:
@@ -357,7 +390,9 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
     if reply.outcome is ReplyOutcome.ACCEPTED:
         review = reply.reviewed_by, reply.reviewed_at
         decisions = find_decisions_taken_at(store, reply.association, *review, now)
-        withdraw_decisions(store, decisions, DecisionWithdrawal(author, reason, now))
+        # Several replies may have been accepted at once.
+        own_decisions = [item for item in decisions if item.channel == reply.channel]
+        withdraw_decisions(store, own_decisions, DecisionWithdrawal(author, reason, now))
         for entry in store.follow_ups.list_follow_ups(reply.association):
             was_recorded = (entry.author, entry.occurred_at) == review
             if was_recorded and entry.kind is FollowUpKind.PROMISED:

@@ -103,6 +103,7 @@ def _summarize_gap(gap: Gap) -> OpenGap:
 STATUSES_BY_WEIGHT = (
     ChannelStatus.PRESENT,
     ChannelStatus.SILENT,
+    ChannelStatus.BY_WORD,
     ChannelStatus.BY_CHOICE,
     ChannelStatus.UNKNOWN,
     ChannelStatus.NOT_CHECKED,
@@ -143,7 +144,7 @@ def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
 
 def find_account_status(view: AssociationView, account: AccountView) -> ChannelStatus:
     """Return the status of an account: its open gaps decide, then its state."""
-    status = STATUS_BY_STATE[account.state]
+    status = ChannelStatus.BY_WORD if account.is_attested else STATUS_BY_STATE[account.state]
     if account.key is None and account.kind not in POSSIBLE_ACCOUNT_KINDS:
         status = ChannelStatus.NONE
     # A run cannot check an invalid link.
@@ -278,6 +279,7 @@ def is_search_match(summary: AssociationSummary | Association, search_words: Ite
 BAR_STATUSES = (
     ChannelStatus.PRESENT,
     ChannelStatus.SILENT,
+    ChannelStatus.BY_WORD,
     ChannelStatus.UNKNOWN,
     ChannelStatus.BROKEN,
 )
@@ -305,19 +307,20 @@ class ChannelFigures:
 
     @property
     def confirmed_count(self) -> int:
-        """Return the number of associations with an account that works, silent or not."""
+        """Return the number of associations whose account was seen to work, silent or not."""
         return self.counts[ChannelStatus.PRESENT] + self.counts[ChannelStatus.SILENT]
 
     @property
     def low(self) -> float:
-        """Return the coverage: the percentage of associations with an account that works."""
+        """Return the coverage: the percentage of associations whose account was seen to work."""
         return to_percent(self.confirmed_count, self.association_count)
 
     @property
     def high(self) -> float:
-        """Return the percentage if every account that could not be checked worked."""
-        unchecked = self.counts[ChannelStatus.UNKNOWN] + self.counts[ChannelStatus.NOT_CHECKED]
-        return to_percent(self.confirmed_count + unchecked, self.association_count)
+        """Return the percentage if every account that was not seen and is not broken worked."""
+        unseen = (ChannelStatus.BY_WORD, ChannelStatus.UNKNOWN, ChannelStatus.NOT_CHECKED)
+        possible_count = self.confirmed_count + sum(self.counts[status] for status in unseen)
+        return to_percent(possible_count, self.association_count)
 
     @property
     def is_optional(self) -> bool:

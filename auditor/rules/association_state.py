@@ -144,6 +144,7 @@ def _apply_attestation(
         reason=None,
         since=decision.decided_at,
         unconfirmed_streak=doubt,
+        is_attested=True,
     )
 
 

@@ -380,7 +380,8 @@ class AccountStatus:
     contradict `state` and do not yet confirm another one. `failure_streak` counts runs in which the
     account could not be reached for one cause, which does not mean that it is absent. `platform_id`
     is the first id that was observed and never changes. `other_account_streak` counts runs in which
-    another account had the registered name; its cause is that account's id.
+    another account had the registered name; its cause is that account's id. `is_attested`: the
+    state is a person's word, not what a check saw. It is never stored.
     """
 
     account_id: int
@@ -397,6 +398,7 @@ class AccountStatus:
     unconfirmed_streak: Streak | None = None
     failure_streak: Streak | None = None
     other_account_streak: Streak | None = None
+    is_attested: bool = False
 
     @property
     def check_times(self) -> CheckTimes:

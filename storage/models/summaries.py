@@ -62,6 +62,8 @@ class ChannelStatus(StrEnum):
     PRESENT = "present"
     SILENT = "silent"
     """The account is there, but an open gap says that nothing is published."""
+    BY_WORD = "by_word"
+    """The account could not be checked, or was missing; a person says that it is there."""
     UNKNOWN = "unknown"
     """The account could not be checked."""
     BROKEN = "broken"

@@ -54,6 +54,7 @@ class ReplyKind(StrEnum):
     DISPUTED = "disputed"
     PROMISED = "promised"
     DOMAIN_EXPIRES = "domain_expires"
+    SEEN = "seen"
 
 
 class ReplyOutcome(StrEnum):

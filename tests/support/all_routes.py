@@ -137,6 +137,7 @@ FORMS = {
         {"action": "messages", "id": "x0"},
     ),
     "undo": ({},),
+    "seen": ({},),
     "{key}": ({},),
     "{number:int}": ({},),
     "decisions": (

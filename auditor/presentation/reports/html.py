@@ -69,7 +69,12 @@ CONTENT_SECURITY_POLICY = (
 
 MAX_TYPED_CHARACTERS = 500
 """A refused value comes back to its form in the address, but not a longer one."""
-REFUSED_VALUES = frozenset({"invalid_address", "invalid_day", "invalid_expiry", "missing_text"})
+REFUSED_VALUES = frozenset(
+    {
+        *("invalid_address", "invalid_day", "invalid_expiry", "invalid_post", "invalid_post_day"),
+        "missing_text",
+    }
+)
 """Refusals that are shown in the form, because a field of it has to be corrected."""
 
 
@@ -165,6 +170,7 @@ def render_report(
     translator, is_interactive = get_html_translator(language), forms is not None
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
+    accounts_by_url = {account.url: account for account in view.accounts}
     question = Translator(language).translate(
         "Hello, this is {association}. We have a question about our report.",
         association=view.association.display_name(language),
@@ -186,7 +192,12 @@ def render_report(
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
         further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
-        unchecked=text.describe_unchecked(view, translator),
+        unchecked=[
+            (described, accounts_by_url.get(str(item.params.get("url"))))
+            for described, item in zip(
+                text.describe_unchecked(view, translator), view.unchecked, strict=True
+            )
+        ],
         **_build_news(view, forms, as_of, Translator(language)),
         opened_gaps=list_recently_opened_gaps(view, as_of),
         channel_points=sum_channel_points(config.unmixed_channels),
@@ -254,6 +265,7 @@ def _list_places(view: AssociationView, points: list[ReportPoint]) -> set[str]:
     return {
         *(point["anchor"] for point in points),
         *(f"account-{account.account_id}" for account in view.accounts),
+        *(f"unchecked-{account.account_id}" for account in view.accounts),
         *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
     }
 

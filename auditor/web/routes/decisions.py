@@ -1,6 +1,7 @@
 """Decisions: the form for one, and the queue of replies and of accounts found on websites."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -32,7 +33,7 @@ from auditor.web.request_context import (
 )
 from storage.errors import StoreError
 from storage.models.audit import DecisionKind, DecisionWithdrawal
-from storage.models.users import ReplyOutcome
+from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import Reply
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -264,18 +265,7 @@ def answer_reply(
     store, reply = context.app.store, _require_reply(context, reply_id)
     try:
         if form.answer is ReplyOutcome.ACCEPTED:
-            default_reason = context.translator.translate(
-                "The association says so in its reply to the report."
-            )
-            replies.accept_reply(
-                store,
-                context.app.config,
-                reply,
-                author=context.author,
-                reason=form.reason,
-                now=context.now,
-                default_reason=default_reason,
-            )
+            _accept_reply(context, reply, form.reason)
         else:
             replies.decline_reply(
                 store, reply, author=context.author, reason=form.reason, now=context.now
@@ -300,6 +290,43 @@ def answer_reply(
     )
 
 
+def _accept_reply(context: RequestContext, reply: Reply, reason: str = "") -> None:
+    """Accept a reply. Raises DecisionError, and StoreError if it was reviewed meanwhile."""
+    replies.accept_reply(
+        context.app.store,
+        context.app.config,
+        reply,
+        author=context.author,
+        reason=reason,
+        now=context.now,
+        default_reason=context.translator.translate(
+            "The association says so in its reply to the report."
+        ),
+    )
+
+
+@router.post("/{language}/replies/seen", dependencies=[access.COORDINATOR_ACCESS])
+def accept_seen_accounts(context: PageContext, after_reply: RowId = 0) -> Response:
+    """Accept the replies of a page that say when an account last published."""
+    accepted: list[int] = []
+    for pending in replies.load_waiting_replies(
+        context.app.store, after=after_reply, regions=context.regions
+    ):
+        if pending["reply"].kind is ReplyKind.SEEN:
+            with suppress(DecisionError, StoreError):  # it keeps waiting, or has been answered
+                _accept_reply(context, pending["reply"])
+                accepted.append(pending["reply"].id)
+
+    def undo(now: datetime) -> None:
+        for reply_id in accepted:
+            _undo_review(context, reply_id, now)
+
+    return context.confirm(
+        context.links.page_url("replies"), REPLIES_ACCEPTED, undo, n=len(accepted)
+    )
+
+
+REPLIES_ACCEPTED = gettext_noop("Accepted: {n}. The associations will see this in their reports.")
 REPLY_ACCEPTED = gettext_noop("Accepted. The association will see this in its report.")
 REPLY_DECLINED = gettext_noop("Declined. The association will see your reason in its report.")
 

@@ -244,7 +244,14 @@ def test_content_security_policy_allows_only_the_inline_style():
 
 ANSWERED = view(
     gaps=[gap("channel_stale")],
-    accounts=[account("website", domain_expiry=DomainExpiry("nour.example"))],
+    accounts=[
+        account(
+            "website",
+            domain_expiry=DomainExpiry("nour.example"),
+            latest_presence=Presence.UNKNOWN,
+            latest_reason=Reason.BLOCKED,
+        )
+    ],
     proposals=(PROPOSAL,),
 )
 
