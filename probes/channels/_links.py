@@ -14,6 +14,10 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from probes.links import normalize
 from probes.models.finding import Identity, LinkKind
 
+_COMMON_PAGES = frozenset(
+    {"about", "help", "login", "privacy", "search", "signin", "signup", "terms"}
+)
+"""First segments that are pages of nearly every platform, never the name of an account."""
 _USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
 _ROUTE_PATTERN = re.compile(r"!?(/.+)")
 """The page after `#!` or `#` in addresses of 2009 to 2012, such as `/#!/name`."""
@@ -48,6 +52,7 @@ class LinkTable:
     - `sections` say what the first segment of a path leads to. A segment with a slash (`p/`) counts
       only if something follows it.
     - `read_account` reads the paths that no section covers, if these begin with an account's name.
+      The usual pages of platforms, such as `/login`, never get there.
     - `other_hosts` are hosts whose paths have another form, such as short links.
     - `clean_segments` removes what precedes the first segment: a language, a prefix of an app.
     """
@@ -110,7 +115,8 @@ class LinkTable:
         entry = self.sections.get(section, None if section else LinkKind.HOME)
         if link.rest:
             entry = self.sections.get(f"{section}/", entry)
-        return self._read(entry, link) or self.read_account(link)
+        identity = self._read(entry, link)
+        return identity or (None if section in _COMMON_PAGES else self.read_account(link))
 
     def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
         if entry is None or isinstance(entry, Identity):

@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from probes.classify.soft_404 import iter_sentences
+from probes.links import channel_registry
 from probes.models.finding import Reason
 from probes.models.http import REDIRECT_STATUSES, Page
 from probes.parsing.html import Document
@@ -49,21 +50,29 @@ _URL_PATTERNS = (
     (
         Reason.LOGIN_WALL,
         re.compile(
-            r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com"
-            r"/(?:[a-z-]+/){0,2}(?:login|authwall|uas/login|signup|accounts/login|r\.php)(?:[/?.]|$)"
-            r"|//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
+            r"//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
             r"|//(?:www\.)?blogger\.com/blogin\.g|//wordpress\.com/log-in"
             r"|//subscribe\.wordpress\.com/"
         ),
     ),
     (Reason.CONSENT, re.compile(r"//consent\.(?:youtube|google)\.[a-z.]+/|/cookie/consent\b")),
     (Reason.RATE_LIMITED, re.compile(r"//(?:www\.)?google\.[a-z.]+/sorry/")),
+    (Reason.BLOCKED, re.compile(r"/cdn-cgi/challenge|/\.well-known/sgcaptcha|/__rd_verify_")),
+)
+# On the hosts of a platform only: a site may have a page for members at such an address.
+_PLATFORM_URL_PATTERNS = (
+    (
+        Reason.LOGIN_WALL,
+        re.compile(
+            r"//[^/]+/(?:[a-z-]+/){0,2}"
+            r"(?:log[_-]?in|sign[_-]?in|sign[_-]?up|authwall|r\.php)(?:[/?.]|$)"
+        ),
+    ),
     (
         Reason.BLOCKED,
         re.compile(
-            r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com/(?:[^/]+/){0,2}"
+            r"//[^/]+/(?:[^/]+/){0,2}"
             r"(?:checkpoint|unsupportedbrowser|account/access|challenge)(?:[/?.]|$)"
-            r"|/cdn-cgi/challenge|/\.well-known/sgcaptcha|/__rd_verify_"
         ),
     ),
 )
@@ -324,7 +333,10 @@ def _iter_walls_by_url(page: Page) -> Iterator[Reason]:
     if page.hops and page.hops[0].url.lower() == page.url.lower():
         return
     address = page.url.partition("#")[0].partition("?")[0].lower()
-    yield from (reason for reason, pattern in _URL_PATTERNS if pattern.search(address))
+    patterns = _URL_PATTERNS
+    if channel_registry.find_channel_by_url(page.url) != channel_registry.WEBSITE_CHANNEL:
+        patterns = (*_PLATFORM_URL_PATTERNS, *_URL_PATTERNS)
+    yield from (reason for reason, pattern in patterns if pattern.search(address))
 
 
 def _find_wall_of_title_element(page_head: str) -> Reason | None:

@@ -109,15 +109,24 @@ def test_channel_has_a_recorded_page_of_an_account(name: str) -> None:
     )
 
 
+@EVERY_PLATFORM
+def test_channel_that_says_gone_has_a_recorded_page_of_it(name: str) -> None:
+    folder = Path(*channels.__path__)
+    files = [*folder.glob(f"{name}.py"), *folder.glob(f"{name}/*.py")]
+    if any("return absent_finding(" in file.read_text("utf-8") for file in files):
+        presences = [cast("dict[str, str]", case["expect"])["presence"] for case in _recorded(name)]
+        assert "absent" in presences, f"record a page that says so in tests/fixtures/pages/{name}/"
+
+
 @EVERY_CHANNEL
 def test_channel_has_words_and_configuration(name: str) -> None:
     reference = ROOT / "auditor" / "core" / "reference" / "gaps.toml"
     table = tomllib.loads((ROOT / "config.toml").read_text("utf-8"))["channels"].get(name, {})
     words = tomllib.loads(reference.read_text("utf-8"))["labels"]["channel"].get(name, {})
-    assert table.get("canaries"), (
-        f"config.toml: add [channels.{name}] with an account that exists to canaries, and rules"
-    )
-    assert {"ar", "en", "fr"} <= words.keys(), f"{reference}: add to [labels.channel.{name}]"
+    for setting in ("canaries", "impossible_account"):
+        assert table.get(setting), f"config.toml: add {setting} to [channels.{name}]"
+    for language in ("ar", "en", "fr"):
+        assert language in words, f"{reference}: add {language} to [labels.channel.{name}]"
 
 
 def test_no_host_belongs_to_two_channels() -> None:
@@ -154,7 +163,7 @@ BODIES = {"bare": b"", "challenge": CHALLENGE, "login": LOGIN, "claims-404": NOT
 
 REFUSALS = {
     f"{status}-{body}": (status, content)
-    for status in (401, 403, 407, 429, 500, 502, 503, 504, 999)
+    for status in (401, 403, 406, 407, 429, 451, 500, 502, 503, 504, 999)
     for body, content in BODIES.items()
 } | {"200-bare": (200, b""), "200-challenge": (200, CHALLENGE)}
 
@@ -174,6 +183,8 @@ WALLS = (
     "https://www.google.com/sorry/index",
     "{origin}/login/?next=x",
 )
+NAMED_LOGIN = LOGIN.replace(b"</head>", b"<meta property='og:title' content='An-Nour'></head>")
+"""A page that names an account although it only asks for a login."""
 
 
 def _probe(name: str, account: Account, response: Page | FetchError) -> Finding:
@@ -194,6 +205,7 @@ def _page(status: int, body: bytes = b"", url: str = "") -> Page:
     return Page(url, status, {"content-type": "text/html; charset=utf-8"}, body, fetched_at=NOW)
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.parametrize("refusal", REFUSALS)
 @EVERY_CHANNEL
 def test_refusal_is_never_an_absence(name: str, refusal: str) -> None:
@@ -249,8 +261,28 @@ def test_fetch_error_is_never_an_absence(name: str, reason: Reason) -> None:
 def test_redirect_to_a_wall_is_never_an_absence(name: str, wall: str) -> None:
     for account in _accounts(name):
         origin = "/".join((account.identity.canonical or "").split("/")[:3])
-        finding = _probe(name, account, _page(200, LOGIN, wall.format(origin=origin)))
+        finding = _probe(name, account, _page(200, NAMED_LOGIN, wall.format(origin=origin)))
         assert finding.presence is not Presence.ABSENT
+        if CHANNELS[name].HOSTS:
+            assert finding.presence is Presence.UNKNOWN, (
+                f"{wall} is no account: see LINKS in probes/channels/{name}"
+            )
+
+
+@pytest.mark.parametrize("segment", ["about", "help", "login", "search", "signup", "terms"])
+@EVERY_PLATFORM
+def test_pages_of_a_platform_name_no_account(name: str, segment: str) -> None:
+    for host in CHANNELS[name].HOSTS:
+        assert CHANNELS[name].identify(f"https://{host}/{segment}").key is None
+
+
+@EVERY_PLATFORM
+def test_registered_link_is_requested_once(name: str) -> None:
+    for account in _accounts(name):
+        result = run_offline(CHANNELS[name].probe(account), lambda request: Page(request.url, 200))
+        requests = [exchange.request for exchange in result.exchanges]
+        registered = [request.url for request in requests if request.is_registered_link]
+        assert len(registered) == min(1, len(requests)), "see `is_registered_link` in the guide"
 
 
 def _home(name: str) -> Account:

@@ -97,7 +97,7 @@ NOT_FOUND = b"<html><head><title>404 Not Found</title></head><body></body></html
         ("https://notyoutube.com/@annour", None),
         ("https://www.youtube.com/@somebody-else", None),
         ("https://www.youtube.com/", None),
-        ("https://www.youtube.com/signin?next=%2F%40annour", None),
+        ("https://www.youtube.com/signin?next=%2F%40annour", Reason.LOGIN_WALL),
     ],
 )
 def test_absence_message_counts_only_at_the_channel_url(

@@ -9,7 +9,7 @@ import pytest
 from probes.channels import website
 from probes.classify import classifier, interstitials
 from probes.classify.interstitials import detect_client_block, detect_full_page_wall, detect_refusal
-from probes.links import channel_registry, identify
+from probes.links import identify
 from probes.models.finding import Account, Presence, Reason
 from probes.models.http import Hop, Page
 from probes.models.probe import run_offline
@@ -243,29 +243,6 @@ def test_firewall_before_a_site_is_unknown(name: str) -> None:
     account = Account("a", URL, identify.identify_link(URL))
     finding = run_offline(website.probe(account), lambda _: response).finding
     assert finding.presence is Presence.UNKNOWN, finding
-
-
-PLATFORMS = {
-    "facebook": "https://www.facebook.com/amal",
-    "twitter": "https://x.com/amal",
-    "linkedin": "https://www.linkedin.com/company/amal",
-    "youtube": "https://www.youtube.com/@amal",
-    "instagram": "https://www.instagram.com/amal/",
-    "tiktok": "https://www.tiktok.com/@amal",
-    "telegram": "https://t.me/amal_asso",
-}
-
-
-@pytest.mark.fault("F29")
-@pytest.mark.parametrize("status", [401, 403, 406, 429, 451, 503, 999])
-@pytest.mark.parametrize("name", PLATFORMS)
-def test_refusal_of_a_platform_proves_no_absence(name: str, status: int) -> None:
-    account = Account("a", PLATFORMS[name], identify.identify_link(PLATFORMS[name]))
-    finding = run_offline(
-        channel_registry.get_channel(name).probe(account),
-        lambda request: page(status, "<p>no</p>", request.url),
-    )
-    assert finding.finding.presence is Presence.UNKNOWN, finding
 
 
 LINKEDIN = "https://www.linkedin.com/"
