@@ -124,11 +124,12 @@ def restore_backup(
         number += 1
         replaced_file = database_file.with_name(f"{name}-{number}")
     has_database = database_file.exists()
-    contents = sqlite_file.restore_database(file, database_file, replaced_file)
+    # What is only added comes first: if it cannot be read, the database stays.
     bodies = body_store.copy_bodies(
         BodyStore(file.parent / EVIDENCE_FOLDER_NAME), BodyStore(config.storage.evidence_folder)
     )
     _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
+    contents = sqlite_file.restore_database(file, database_file, replaced_file)
     return contents, replaced_file if has_database else None, bodies
 
 

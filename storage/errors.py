@@ -78,6 +78,13 @@ def build_file_error(error: OSError, subject: str | None = None) -> StoreError:
     return StoreError(subject or f"cannot use {error.filename or 'a file'}", reason, remedy)
 
 
+class ChangedMeanwhileError(StoreError):
+    """Another process changed or erased the rows of a change meanwhile. Nothing is stored."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was stored", "it was changed meanwhile", "the same again")
+
+
 class MissingDatabaseError(StoreError):
     """There is no database, or it is empty."""
 

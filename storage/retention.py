@@ -227,8 +227,8 @@ def _erase_texts_of_gaps(connection: Connection, account_id: int, texts: Collect
         connection.execute(update(GAP).where(GAP.c.id == gap.id).values(changes))
 
 
-def read_erased_ids(file: Path) -> frozenset[str]:
-    """Return the digests of associations that were erased from a SQLite database.
+def read_erased_ids(file: Path, erased_field: str = WHOLE_ASSOCIATION_FIELD) -> frozenset[str]:
+    """Return what `list_erased_ids` returns for a SQLite file.
 
     The result is empty if the database cannot be read.
     """
@@ -237,9 +237,7 @@ def read_erased_ids(file: Path) -> frozenset[str]:
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as raw,
     ):
-        return frozenset(
-            map(itemgetter(0), raw.execute(query, (ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD)))
-        )
+        return frozenset(map(itemgetter(0), raw.execute(query, (ERASE_SOURCE, erased_field))))
     return frozenset()
 
 

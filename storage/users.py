@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlmodel import Session, col, delete, func, or_, select, update
 
 from storage.database.connection import Repository
-from storage.errors import StoreError
+from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.users import normalize_user_name
 from storage.sanitize import to_utc
 from storage.tables.users import LoginSession, User, UserInvite
@@ -88,10 +88,20 @@ class UserRepository(Repository):
             _revoke_access(session, stored_user)
             stored_user.removed_at = now
 
-    def restore(self, user: User) -> None:
-        """Give back what a user had, because a removal or a new link was taken back."""
+    def restore(
+        self, user: User, *, removed_at: datetime | None = None, token_hash: str | None = None
+    ) -> None:
+        """Give back what a user had before a removal, or before a new one-time link.
+
+        Raises ChangedMeanwhileError if the user was not removed at that time, or no longer has
+        that link and no password.
+        """
         with self._database.begin_write_session() as session:
             stored_user = session.get_one(User, user.id)
+            invites = select(UserInvite.token_hash).where(UserInvite.user_id == user.id)
+            state = (stored_user.removed_at, session.exec(invites).first())
+            if state != (removed_at, token_hash):
+                raise ChangedMeanwhileError
             _revoke_access(session, stored_user)
             stored_user.password_hash = user.password_hash
             stored_user.password_set_at = user.password_set_at

@@ -132,9 +132,13 @@ def restore(
         for folder in {config.backup.folder.resolve(), file.parent.resolve()}:
             files.extend(existing.file for existing in retention.list_backups(folder))
         erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))
+        erased_contacts = frozenset[str]().union(
+            *(read_erased_ids(existing, erasure.CONTACT_SUBJECT) for existing in files)
+        )
         contents, previous, body_count = retention.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
+        restored_contacts = erasure.find_restored_contacts(app, erased_contacts)
     if as_json:
         item = {
             "file": database,
@@ -143,6 +147,7 @@ def restore(
             **_count_rows(contents.row_counts),
             "schema": contents.schema_revision,
             "erased_but_restored": erased_but_restored,
+            "contacts_erased_but_restored": restored_contacts,
         }
         print_json([item], now)
     else:
@@ -152,6 +157,11 @@ def restore(
     for association in erased_but_restored:
         cli_context.print_note(
             f"{association} was erased and is back: “auditor registry erase” erases it again"
+        )
+    for association in restored_contacts:
+        cli_context.print_note(
+            f"the contact of {association} was erased and is back: "
+            f"“auditor registry erase --contacts” erases it again"
         )
 
 

@@ -6,7 +6,7 @@ cannot be read from the database.
 """
 
 import hmac
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -147,6 +147,16 @@ def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
         association.id
         for association in associations
         if compute_erasure_mark(app.data_folder, association.id) in marks
+    ]
+
+
+def find_restored_contacts(app: App, associations: Iterable[str]) -> list[str]:
+    """Return those of these associations whose contact is stored, as after a restore."""
+    protected = _list_protected_addresses(app)
+    return [
+        association
+        for association in sorted(associations)
+        if app.store.erasure.count_stored_data(association, protected, contact_only=True)
     ]
 
 

@@ -24,6 +24,7 @@ from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
 from auditor.presentation.notifications.transports import HealthcheckPing, capture_recent_warnings
+from auditor.registry.changes import MAX_UPLOAD_AGE, UploadStore
 from auditor.retention import (
     create_backup,
     is_pruning_due,
@@ -243,6 +244,7 @@ def _erase_removed_profiles(app: App) -> None:
 
 def _expire_personal_data(app: App, now: datetime) -> None:
     """Delete personal data after its retention period, before a backup would keep it longer."""
+    UploadStore(app.data_folder / "uploads").clear(until=now - MAX_UPLOAD_AGE)
     cutoffs = compute_retention_cutoffs(app.config.retention, now)
     deleted_counts = app.store.retention.delete_expired_data(cutoffs)
     if deleted_counts:

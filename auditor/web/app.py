@@ -59,7 +59,7 @@ from auditor.web.routes import (
 )
 from auditor.web.users import LoginLink, PasswordService
 from probes.log import EventLogger
-from storage.errors import StoreError
+from storage.errors import ChangedMeanwhileError, StoreError
 from storage.store import Store
 
 logger = EventLogger(__name__)
@@ -94,7 +94,12 @@ def get_health(request: Request) -> PlainTextResponse:
 
 
 def handle_storage_error(request: Request, error: Exception) -> HTMLResponse:
-    """Show the error page of a database or disk that cannot be written (507)."""
+    """Show the error page of a database or disk that cannot be written (507).
+
+    What another request changed or erased meanwhile is a conflict (409).
+    """
+    if isinstance(error, ChangedMeanwhileError):
+        return handle_http_error(request, HTTPException(409))
     logger.error("not_saved", "a request could not be saved: {reason}", reason=str(error))
     return handle_http_error(request, HTTPException(507))
 

@@ -15,10 +15,13 @@ from typing import Any
 
 from auditor.core.errors import TranslatableError
 from auditor.core.formatting import TOKEN_BYTES
+from auditor.core.i18n.catalogs import gettext_noop
 from auditor.core.i18n.translator import MessageValue
+from storage.errors import ChangedMeanwhileError
 
 MAX_AGE = timedelta(days=1)
 """How long an action can be undone in its confirmation."""
+NOTHING_UNDONE = gettext_noop("Something was changed meanwhile, so nothing was undone.")
 MAX_COUNT = 1000
 """Confirmations that are kept; older ones are forgotten."""
 
@@ -90,6 +93,8 @@ class Confirmations:
                 undo(now)
             except TranslatableError as error:
                 confirmation.error = error
+            except ChangedMeanwhileError as error:
+                confirmation.error = TranslatableError(str(error), "", message=NOTHING_UNDONE)
             else:
                 confirmation.is_undone = True
                 confirmation.values.clear()

@@ -24,12 +24,13 @@ from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_sum
 from auditor.conclusions.summary import AssociationFilter
 from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
-from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, gettext_noop, negotiate_language
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
 from auditor.core.i18n.translator import MessageValue, Translator
 from auditor.core.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.web import users
 from auditor.web.access import MAX_ROW_ID, get_current_user
 from auditor.web.confirmations import Confirmation, Confirmations
+from storage.errors import ChangedMeanwhileError
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
 from storage.models.users import ChangeOrigin, Role
@@ -145,11 +146,10 @@ class RequestContext:
         return RedirectResponse(confirmation.url, 303)
 
     def undo_registry_changes(self, changes: ImportChanges, now: datetime) -> None:
-        """Undo a change of the registry. Raises TranslatableError if there was one after it."""
+        """Undo a change of the registry. Raises ChangedMeanwhileError if there was one after it."""
         origin = ChangeOrigin(self.author, "web")
         if not self.app.store.registry.undo_changes(changes, now, origin=origin):
-            message = gettext_noop("Something was changed meanwhile, so nothing was undone.")
-            raise TranslatableError("registry", "it was changed meanwhile", message=message)
+            raise ChangedMeanwhileError
 
     def limit_to_own_regions(
         self, association_filter: AssociationFilter
@@ -361,6 +361,10 @@ def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
         404: (
             translate("Page not found"),
             translate("The address may be wrong, or the page no longer exists."),
+        ),
+        409: (
+            translate("Nothing was saved"),
+            translate("Somebody changed this meanwhile. Open the page again, then try again."),
         ),
         410: (
             translate("This report link no longer works"),

@@ -164,7 +164,7 @@ def _refuse_invalid_name(store: Store, name: str) -> None:
         raise UserError(
             existing.name,
             "there is already a user with this name",
-            "another name, or `auditor user remove` first",
+            "another name, or `auditor user reset` for a new invitation link",
             message=gettext_noop("There is already a user with this name."),
         )
 

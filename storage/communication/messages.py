@@ -69,21 +69,19 @@ class MessageRepository(Repository):
     def record_failure(
         self, recipient: str, kind: str, occasion: str, failure: str, now: datetime
     ) -> None:
-        """Store that a message failed, so that it can be sent later.
+        """Store that a claimed message failed, so that it can be sent later.
 
-        It replaces an earlier failure of this kind. Failures older than 30 days are deleted.
+        It replaces an earlier failure of this kind. Failures older than 30 days are deleted. A
+        recipient who was erased meanwhile stays so.
         """
-        row = {"recipient": recipient, "kind": kind, "occasion": occasion, "failure": failure}
         is_same = and_(*_build_message_conditions(recipient, kind))
         is_old = SENT_MESSAGE.c.sent_at < to_utc(now) - FAILED_MESSAGE_RETENTION
         with self._database.begin_write() as connection:
             connection.execute(
                 delete(SENT_MESSAGE).where(SENT_MESSAGE.c.failure.is_not(None), is_same | is_old)
             )
-            rows = [{**sanitize(row), "sent_at": to_utc(now)}]
-            self._database.upsert(
-                connection, SENT_MESSAGE, rows, SENT_MESSAGE.primary_key.columns.keys()
-            )
+            claimed = update(SENT_MESSAGE).where(is_same, SENT_MESSAGE.c.occasion == occasion)
+            connection.execute(claimed.values(failure=failure, sent_at=to_utc(now)))
 
     def clear_failure(self, recipient: str, kind: str) -> None:
         """Delete a failure, because a later message of this kind was sent and covers it."""
@@ -109,17 +107,28 @@ class SubscriptionRepository(Repository):
         with self._database.begin_write_session() as session:
             self._database.replace_model(session, subscription)
 
-    def save_token_hash(self, subscription: Subscription) -> None:
-        """Store the token hash of a subscription, and the subscription if it is new.
+    def resume(self, subscription: Subscription, ended_at: datetime) -> None:
+        """Let a subscription continue that ended at a time, unless it was changed since."""
+        change = update(Subscription).where(
+            col(Subscription.address) == subscription.address,
+            col(Subscription.kind) == subscription.kind,
+            col(Subscription.association) == subscription.association,
+            col(Subscription.changed_at) == to_utc(ended_at),
+        )
+        self._execute(change.values(is_wanted=True))
 
-        A stored one may have ended in the meantime, so nothing else of it changes.
+    def save_token_hash(self, subscription: Subscription) -> None:
+        """Store the token hash of a subscription, and that of the digest if it is new.
+
+        A stored one may have ended in the meantime, so nothing else of it changes. One of an
+        association exists, or was erased and stays so.
         """
         key = subscription.address, subscription.kind, subscription.association
         with self._database.begin_write_session() as session:
             stored = session.get(Subscription, key, with_for_update=True)
-            if stored is None:
+            if stored is None and not subscription.association:
                 self._database.replace_model(session, subscription)
-            else:
+            elif stored is not None:
                 stored.token_hash = subscription.token_hash
 
     def unsubscribe(self, token_hash: str, now: datetime) -> bool:

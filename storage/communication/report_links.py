@@ -10,13 +10,12 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 from sqlmodel import col, delete, func, select, update
 
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
-from storage.errors import StoreError
+from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.audit import Gap
 from storage.models.users import FollowUpKind, ReplyOutcome, ReportLinkState
 from storage.sanitize import sanitize, to_utc
@@ -40,17 +39,13 @@ class ReportLinkRepository(Repository):
     def add_all(self, links: Iterable[ReportLink]) -> None:
         """Store many report links in one transaction. Older links stay valid.
 
-        Raises StoreError and stores none if an association was erased meanwhile.
+        Raises ChangedMeanwhileError and stores none if an association was erased meanwhile.
         """
         remaining = iter(links)
-        try:
-            with self._database.begin_write_session() as session:
-                while batch := list(islice(remaining, BATCH_SIZE)):
-                    session.add_all(batch)
-                    session.flush()  # a session holds new objects until then
-        except IntegrityError:
-            reason = "an association was erased meanwhile"
-            raise StoreError("cannot store the links", reason, "the same command again") from None
+        with self._database.begin_write_session() as session:
+            while batch := list(islice(remaining, BATCH_SIZE)):
+                session.add_all(batch)
+                session.flush()  # a session holds new objects until then
 
     def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""
@@ -103,11 +98,17 @@ class ReportLinkRepository(Repository):
         change = update(ReportLink).where(*is_unrevoked)
         self._execute(change.values(revoked_at=to_utc(now), revoked_by=sanitize(author)))
 
-    def restore(self, links: Iterable[ReportLink]) -> None:
-        """Let these links end again when they did, because a change of them was taken back."""
+    def restore(self, before: Iterable[ReportLink], after: Iterable[ReportLink]) -> None:
+        """Let links end when they did before a change.
+
+        Raises ChangedMeanwhileError if one is not as it was after the change.
+        """
+        ends = {link.id: (link.expires_at, link.revoked_at) for link in after}
         with self._database.begin_write_session() as session:
-            for link in links:
-                stored = session.get_one(ReportLink, link.id)
+            for link in before:
+                stored = session.get(ReportLink, link.id)
+                if stored is None or (stored.expires_at, stored.revoked_at) != ends[link.id]:
+                    raise ChangedMeanwhileError
                 stored.expires_at, stored.revoked_at = link.expires_at, link.revoked_at
 
     def extend(self, association: str | None, expires_at: datetime, now: datetime) -> int:

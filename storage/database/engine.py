@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, Program
 from storage.errors import (
     ACCESS_REMEDY,
     RESTORE_REMEDY,
+    ChangedMeanwhileError,
     DamagedDatabaseError,
     ForeignDatabaseError,
     StoreError,
@@ -124,10 +125,17 @@ def _begin_transaction(connection: Connection) -> None:
 
 @contextmanager
 def convert_driver_errors(file: Path | None) -> Iterator[None]:
-    """Convert driver errors into StoreError. Broken constraints and wrong SQL are bugs and pass."""
+    """Convert driver errors into StoreError. Wrong SQL and broken constraints are bugs and pass.
+
+    A row that refers to one that was erased meanwhile is no bug.
+    """
     try:
         yield
-    except (IntegrityError, ProgrammingError):
+    except IntegrityError as error:
+        if "foreign key" not in str(error.orig).lower():
+            raise
+        raise ChangedMeanwhileError from error
+    except ProgrammingError:
         raise
     except (DatabaseError, sqlite3.Error) as error:
         raise _build_store_error(file, getattr(error, "orig", None) or error) from error

@@ -138,7 +138,8 @@ def deliver_drafts(
 def _deliver(app: App, draft: MessageDraft, now: datetime, is_dry_run: bool) -> Delivery:
     messages, notify = app.store.messages, app.config.notify
     subscription = app.store.subscriptions.get(*draft.subscription_key)
-    is_unsubscribed = subscription is not None and not subscription.is_wanted
+    # A report of an association was subscribed to; a missing row was erased meanwhile.
+    is_unsubscribed = not subscription.is_wanted if subscription else bool(draft.association)
     if is_unsubscribed or messages.is_sent(*draft.key):
         return Delivery(*draft.key, "unsubscribed" if is_unsubscribed else "already_sent")
     try:

@@ -31,7 +31,7 @@ from auditor.web.request_context import (
     build_url,
     require_association_view,
 )
-from storage.errors import StoreError
+from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.audit import DecisionKind, DecisionWithdrawal
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import Reply
@@ -332,7 +332,9 @@ REPLY_DECLINED = gettext_noop("Declined. The association will see your reason in
 
 
 def _undo_review(context: RequestContext, reply_id: int, now: datetime) -> None:
-    store, reply = context.app.store, _require_reply(context, reply_id)
+    store, reply = context.app.store, context.app.store.replies.get(reply_id)
+    if reply is None:
+        raise ChangedMeanwhileError
     reason = context.translator.translate("The answer to the reply was undone.")
     replies.undo_review(store, reply, author=context.author, reason=reason, now=now)
 

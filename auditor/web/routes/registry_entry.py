@@ -34,6 +34,7 @@ from auditor.runs import erasure
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from probes.links.channel_registry import list_channel_names
+from storage.errors import ChangedMeanwhileError
 from storage.models.audit import LINKS_COLUMN, Association, AssociationEntry
 from storage.models.users import AuditLogEntry, ChangeOrigin
 from storage.registry.registry_import import ImportChanges
@@ -75,10 +76,16 @@ def add_entry(context: PageContext, form: EntryFormData) -> Response:
         return _render_entry_form(
             context, None, cells, status=422, issues=issues, namesakes=namesakes
         )
+    expected = save(dry_run=True)
+    if not expected.associations_added:
+        raise ChangedMeanwhileError  # another form has added an association with this id
+    changes = save(expected_digest=expected.digest)
+    if changes.digest != expected.digest:
+        raise ChangedMeanwhileError
     return context.confirm(
         context.links.association_url(association_id),
         gettext_noop("Added. The next check includes it."),
-        partial(context.undo_registry_changes, save()),
+        partial(context.undo_registry_changes, changes),
     )
 
 

@@ -297,33 +297,33 @@ def change_report_links(
     require_association_view(context, association)
     store, report_links = context.app.store, context.app.store.report_links
     page_url = _build_association_path(context, association)
-    active_links = report_links.list_recent(
-        context.now, state=ReportLinkState.ACTIVE, association=association
-    )
-    if action == "renew":
-        new_expiry = compute_report_link_expiry(context.app.config, context.now)
-        report_links.extend(association, new_expiry, context.now)
-        message = gettext_noop("The link is valid until {day}.")
-        return context.confirm(
-            page_url, message, lambda _: report_links.restore(active_links), day=new_expiry
-        )
+    before = list(report_links.list_report_links(association))
     subscriptions = [
         subscription
         for subscription in store.subscriptions.list_subscriptions(association=association)
         if subscription.is_wanted and subscription.is_from_report_link
     ]
+    message, new_expiry = LINK_RENEWED, compute_report_link_expiry(context.app.config, context.now)
+    if action == "renew":
+        report_links.extend(association, new_expiry, context.now)
+    else:
+        message = LINK_REVOKED
+        report_links.revoke(association, context.author, context.now)
+    after = list(report_links.list_report_links(association))
 
     def undo(_: datetime) -> None:
-        report_links.restore(active_links)
-        for subscription in subscriptions:
-            store.subscriptions.save(subscription)
+        report_links.restore(before, after)
+        if action == "revoke":
+            for subscription in subscriptions:
+                store.subscriptions.resume(subscription, context.now)
 
-    report_links.revoke(association, context.author, context.now)
-    message = gettext_noop(
-        "The link no longer works, and the monthly reports that were requested through it have "
-        "ended."
-    )
-    return context.confirm(page_url, message, undo)
+    return context.confirm(page_url, message, undo, day=new_expiry)
+
+
+LINK_RENEWED = gettext_noop("The link is valid until {day}.")
+LINK_REVOKED = gettext_noop(
+    "The link no longer works, and the monthly reports that were requested through it have ended."
+)
 
 
 def _build_report_link_rows(
@@ -342,9 +342,9 @@ def _build_report_link_rows(
 
 
 def require_public_url(context: RequestContext) -> None:
-    """Raise HTTPException (409) if no public address is configured; the page says so beforehand."""
+    """Raise HTTPException (422) if no public address is configured; the page says so beforehand."""
     if not context.app.config.web.public_url:
-        raise HTTPException(409)
+        raise HTTPException(422)
 
 
 def _build_association_path(context: RequestContext, association: str) -> str:

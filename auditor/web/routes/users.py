@@ -80,7 +80,7 @@ def reset_user(request: Request, context: PageContext, user_id: RowId) -> Respon
     return context.confirm(
         context.links.page_url("users"),
         gettext_noop("{name} has a new link. Their password no longer works."),
-        lambda _: context.app.store.users.restore(user),
+        lambda _: context.app.store.users.restore(user, token_hash=hash_token(token)),
         values={"new_link": _build_invite_link(request, context, user, token)},
         name=user.name,
     )
@@ -94,7 +94,7 @@ def remove_user(context: PageContext, user_id: RowId) -> Response:
     return context.confirm(
         context.links.page_url("users"),
         gettext_noop("{name} can no longer log in. The name stays on past actions."),
-        lambda _: stored_users.restore(user),
+        lambda _: stored_users.restore(user, removed_at=context.now),
         name=user.name,
     )
 
@@ -102,11 +102,11 @@ def remove_user(context: PageContext, user_id: RowId) -> Response:
 def _load_other_user(context: RequestContext, user_id: int) -> User:
     """Return the user of this id.
 
-    Raises HTTPException: 404 for an unknown id, and 409 for the current user, because
+    Raises HTTPException: 404 for an unknown id, and 403 for the current user, because
     administrators must not lock themselves out.
     """
     if context.user and user_id == context.user.id:
-        raise HTTPException(409)
+        raise HTTPException(403)
     for user in context.app.store.users.list_all():
         if user.id == user_id:
             return user

@@ -137,6 +137,7 @@ def test_failed_messages_are_counted_until_one_is_delivered(tmp_path):
     with open_app(tmp_path) as app:
         messages, failure = app.store.messages, ("digest", "2026-11-25", "refused")
         for days, address in enumerate(("amina@example.org", "amina@example.org", "salma@x.org")):
+            messages.claim(address, *failure[:2], NOW + timedelta(days=days))
             messages.record_failure(address, *failure, NOW + timedelta(days=days))
         assert messages.count_failures(NOW) == 2
         messages.clear_failure("amina@example.org", "digest")

@@ -186,3 +186,11 @@ def test_association_that_is_no_longer_followed_is_kept_and_can_be_taken_back(ap
     get_text(client, page.headers["location"], "Followed again.", "Undo")
     assert list_typed(app) == [*TYPED]
     assert app.store.registry.get_contact("nour/1").media_officer == "volunteer"
+
+
+def test_entry_with_the_id_of_another_one_is_not_added(app, client, monkeypatch):
+    """Two forms at the same time got the same id, and the later entry replaced the other."""
+    monkeypatch.setattr(registry_entry, "make_unused_id", lambda *_: "nour/1")
+    form = {"name": "Nour", "city": "Tiznit", "save_anyway": "1"}
+    read_page(client.post("/en/registry/entries", data=form), "Somebody changed this", status=409)
+    assert app.store.registry.get_association("nour/1").city == "Agadir"

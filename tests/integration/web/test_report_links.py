@@ -87,7 +87,7 @@ def test_report_links_need_a_public_address(tmp_path):
     with open_app(tmp_path, *REGISTRY, web={}) as app, logged_in_client(app) as client:
         read_page(client.get("/en/report-links"), "[web] public_url")
         for path in ("/en/report-links/nour/create", "/en/report-links"):
-            assert client.post(path).status_code == 409
+            assert client.post(path).status_code == 422
         assert list(app.store.report_links.list_report_links()) == []
 
 

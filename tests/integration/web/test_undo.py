@@ -4,17 +4,19 @@ from datetime import timedelta
 
 import pytest
 from lxml import html
+from sqlmodel import select
 
 from auditor.conclusions.recording import DecisionInput, record_decision
 from auditor.config.schema import WebSettings
 from auditor.presentation import report_links
 from auditor.rules.association_state import select_decisions_in_force
+from auditor.runs import erasure
 from auditor.runs.run import execute_run
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import DecisionKind
 from storage.models.users import ReplyKind, Role
-from storage.tables.communication import Reply
-from storage.tables.users import User
+from storage.tables.communication import Reply, Subscription
+from storage.tables.users import User, UserInvite
 from tests.support import stored
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import create_session, get_or_create_user, get_text
@@ -89,20 +91,30 @@ def describe_state(store):
     }
 
 
-@pytest.mark.parametrize("action", ACTIONS)
-def test_action_is_confirmed_once_and_undone_with_one_click(app, client, action):
+def send_form(client, action):
+    """Send the form of an action. Return it as sent, and the address of the confirmation."""
     path, form = ACTIONS[action]
-    before = describe_state(app.store)
     if action == "entry":
         page = html.fromstring(get_text(client, path))
         fields = next(one.fields for one in page.forms if "version" in one.fields)
         form = {**fields, **form, "save_anyway": "1"}
-    location = client.post(path, data=form).headers["location"]
+    return form, client.post(path, data=form).headers["location"]
+
+
+def find_undo(client, location):
+    [undo] = html.fromstring(get_text(client, location)).xpath(BANNER_FORM)
+    return undo
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_action_is_confirmed_once_and_undone_with_one_click(app, client, action):
+    before = describe_state(app.store)
+    form, location = send_form(client, action)
     assert location.startswith(f"{form['next']}?done=" if "next" in form else "/en/")
     after = describe_state(app.store)
     assert after != before
     for _ in ("first", "Reload"):
-        [undo] = html.fromstring(get_text(client, location)).xpath(BANNER_FORM)
+        undo = find_undo(client, location)
     assert describe_state(app.store) == after
     for _ in ("click", "second tab"):
         assert client.post(undo).headers["location"] == location
@@ -127,3 +139,59 @@ def test_only_the_user_who_acted_sees_the_confirmation(app, client):
     client.cookies.set(SESSION_COOKIE, create_session(app.store, "Salma"))
     assert "/r/" not in get_text(client, location)
     assert client.post(undo).status_code == 404
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_undo_brings_nothing_of_an_erased_association_back(app, client, action):
+    _, location = send_form(client, action)
+    [undo] = html.fromstring(client.get(location).text).xpath(BANNER_FORM)
+    erasure.erase_association(app, "nour", "Amina", NOW)
+    assert client.post(undo).status_code == 303
+    assert app.store.registry.get_association("nour") is None
+    assert not any(app.store.erasure.count_stored_data("nour", ()).values())
+
+
+def revoke_links(app):
+    app.store.report_links.revoke("nour", "Salma", NOW)
+
+
+def set_new_password(app):
+    [token_hash] = app.store.users._fetch_all(select(UserInvite.token_hash))
+    app.store.users.accept_invite(token_hash, "a new hash", NOW)
+
+
+def add_namesake(app):
+    app.store.users.add(User(name="Salma", role=Role.ADMIN, added_at=NOW, added_by="Omar"))
+
+
+@pytest.mark.parametrize(
+    ("action", "change"),
+    [
+        ("later end of links", revoke_links),
+        ("new one-time link", set_new_password),
+        ("removed user", add_namesake),
+    ],
+)
+def test_undo_gives_no_access_back_that_was_changed_meanwhile(app, client, action, change):
+    _, location = send_form(client, action)
+    undo = find_undo(client, location)
+    change(app)
+    after = describe_state(app.store)
+    client.post(undo)
+    get_text(client, location, "Something was changed meanwhile, so nothing was undone.")
+    assert describe_state(app.store) == after
+
+
+def test_undo_of_a_revocation_subscribes_nobody_who_has_unsubscribed(app, client):
+    [link_row] = app.store.report_links.list_report_links("nour")
+    common = {"kind": "monthly", "association": "nour", "is_wanted": True, "changed_at": NOW}
+    for address in ("stays@x.org", "leaves@x.org"):
+        row = Subscription(address=address, token_hash=address, is_from_report_link=True, **common)
+        app.store.subscriptions.save(row)
+    _, location = send_form(client, "revoked links")
+    undo = find_undo(client, location)
+    app.store.subscriptions.unsubscribe("leaves@x.org", NOW + timedelta(hours=1))
+    client.post(undo)
+    wanted = {row.address: row.is_wanted for row in app.store.subscriptions.list_subscriptions()}
+    assert wanted == {"stays@x.org": True, "leaves@x.org": False}
+    assert app.store.report_links.get(link_row.token_hash).is_active(NOW)

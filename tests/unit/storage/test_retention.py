@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from auditor.config.schema import BackupSettings, Config, RetentionSettings
+from auditor.registry.changes import UploadStore
 from auditor.runs.pipeline import compute_retention_cutoffs, run_maintenance
-from storage.errors import StoreError
+from storage.errors import ChangedMeanwhileError
 from storage.files.body_store import BodyStore
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact
 from storage.models.users import ERASE_SOURCE, ChangeOrigin, FollowUpKind, ReplyKind, ReplyOutcome
@@ -105,7 +106,7 @@ def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
 def test_links_of_an_association_that_was_erased_meanwhile_are_refused(store):
     links = [build_report_link("new", expires_at=NOW), build_report_link("other", expires_at=NOW)]
     links[1].association = "erased"
-    with pytest.raises(StoreError, match="erased meanwhile"):
+    with pytest.raises(ChangedMeanwhileError):
         store.report_links.add_all(links)
     assert list(store.report_links.list_report_links()) == []
 
@@ -151,10 +152,12 @@ def test_log_entries_about_contacts_are_deleted_and_others_stay(store):
 
 def test_maintenance_deletes_expired_data(store, tmp_path):
     config = Config(backup=BackupSettings(folder=tmp_path / "backups"))
-    app = SimpleNamespace(store=store, body_store=BodyStore(tmp_path / "archive"), config=config)
-    now = OLD + timedelta(days=800)
+    archive, now = BodyStore(tmp_path / "archive"), OLD + timedelta(days=800)
+    app = SimpleNamespace(store=store, body_store=archive, config=config, data_folder=tmp_path)
+    upload = tmp_path / "uploads" / UploadStore(tmp_path / "uploads").save(b"06 left", OLD)
     run = store.runs.begin_or_resume(now.date(), now)
     run_maintenance(app, store.runs.finish(run, AuditRunState.DONE, now), now, lambda: False)
     assert not store.registry.get_contact("left")
+    assert not upload.exists()
     [backup] = (tmp_path / "backups").glob("*.db")
     assert b"06 left" not in backup.read_bytes()

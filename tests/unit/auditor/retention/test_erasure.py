@@ -39,6 +39,7 @@ from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind, Role
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply, Subscription
 from tests.support.mini_network import START, Web, configured, link, night_of
+from tests.support.permissions import permissions_respected
 from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
@@ -180,6 +181,7 @@ def _store_communication(app):
         )
     )
     store.messages.claim(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
+    store.messages.claim(f"{MARK}@example.org", "monthly", "2026-11-25", NOW)
     store.messages.record_failure(f"{MARK}@example.org", "monthly", "2026-11-25", "refused", NOW)
     store.messages.claim(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
     store.conclusions.save(
@@ -409,6 +411,28 @@ def test_erasure_names_older_backups_and_restore_reports_returned_associations(f
     for copy in folder.glob("auditor.db.before-*"):
         copy.unlink()
     assert find_traces(folder) == []
+
+
+def test_restore_names_contacts_that_were_erased_after_the_backup(folder, capsys):
+    assert run("backup") == 0
+    [backup] = (folder / "backups").glob("auditor-*.db")
+    assert run("registry", "erase", ID, "--contacts", "--yes") == 0
+    capsys.readouterr()
+    assert run("restore", "--yes", str(backup)) == 0
+    assert f"the contact of {ID} was erased and is back" in capsys.readouterr().err
+
+
+def test_restore_whose_pages_cannot_be_read_changes_nothing(folder):
+    assert run("backup") == 0
+    [backup] = (folder / "backups").glob("auditor-*.db")
+    assert run("registry", "erase", ID, "--yes") == 0
+    shutil.rmtree(folder / "archive")
+    page = next(file for file in (folder / "backups" / "evidence").rglob("*") if file.is_file())
+    page.chmod(0)
+    with permissions_respected():
+        assert run("restore", "--yes", str(backup)) == 3
+    with _opened(folder) as app:
+        assert app.store.registry.get_association(ID) is None
 
 
 @pytest.mark.parametrize("place", ["backups", "stick"])

@@ -14,6 +14,7 @@ from auditor.presentation.notifications.delivery import (
     send_run_notifications,
 )
 from auditor.presentation.notifications.subscriptions import save_subscription
+from auditor.runs import erasure
 from storage.conclusions import Conclusions
 from storage.models.audit import AuditRunState, Gap
 from tests.support.mini_network import configured, night_of, opened, register
@@ -153,6 +154,18 @@ def test_monthly_report_is_sent_after_the_first_finished_run_of_a_month(app, mai
 
 
 @pytest.mark.slow
+def test_contact_that_is_erased_during_the_delivery_gets_nothing(app, mailbox):
+    app.config = config_for(app.config.storage.folder, mailbox.port, {"to": OMAR})
+    save_subscription(app.store, app.config, AMAL, "nour", wanted=True, now=night_of(-1))
+    drafts = list(collect_drafts(app, record_run(app, 0, "website_down")))
+    [draft] = [draft for draft in drafts if draft.association]
+    erasure.erase_association(app, "nour", "Amina", night_of(0), contact_only=True)
+    [delivery] = deliver_drafts(app, [draft], night_of(0))
+    assert (delivery.status, mailbox.taken) == ("unsubscribed", [])
+    assert not list(app.store.subscriptions.list_subscriptions())
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "association", "why"),
     [
@@ -164,3 +177,8 @@ def test_monthly_report_is_sent_after_the_first_finished_run_of_a_month(app, mai
 def test_subscription_is_refused_with_a_reason(app, address, association, why):
     with pytest.raises(InputError, match=why):
         save_subscription(app.store, app.config, address, association, wanted=True, now=night_of(0))
+
+
+def test_failure_of_a_message_to_an_erased_recipient_is_not_stored(app):
+    app.store.messages.record_failure(AMAL, "monthly", "2026-03 nour", "refused", night_of(0))
+    assert app.store.messages.count_failures(night_of(-1)) == 0
