@@ -39,7 +39,7 @@ endif
 	@echo '$(EXTRAS)' > $@
 
 $(VENV)/.run: requirements.lock pyproject.toml $(VENV)/.interpreter .extras
-	@echo "setting up (once)" >&2
+	@echo "installing packages (once, about a minute)" >&2
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@test -z '$(EXTRAS)' || $(PIP) --no-build-isolation --editable '.[$(EXTRAS)]'

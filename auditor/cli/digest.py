@@ -17,7 +17,7 @@ from auditor.cli.context import (
     make_group,
     show_list,
 )
-from auditor.cli.output import choose_table_format, print_json, print_table, print_text
+from auditor.cli.output import choose_table_format, count_noun, print_json, print_table, print_text
 from auditor.config.notifications import Recipient, normalize_mail_address
 from auditor.config.validators import is_mail_address
 from auditor.core.errors import IncompleteRunError, InputError
@@ -89,7 +89,7 @@ def send_digest(
     undelivered = [item for item in deliveries if item.is_undelivered]
     if undelivered:
         raise IncompleteRunError(
-            f"{len(undelivered)} messages may not have arrived",
+            f"{count_noun(len(undelivered), 'message')} may not have arrived",
             "; ".join(f"{item.recipient} {item.status}, {item.reason}" for item in undelivered),
             "`auditor digest` again",
         )

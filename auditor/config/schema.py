@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -377,11 +377,12 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     resolve_paths(tables, folder)
     overrides = read_env_overrides(environ)
     try:
-        config = Config.model_validate(apply_overrides(tables, overrides))
+        tables = apply_overrides(tables, overrides)
+        config = Config.model_validate(tables)
     except ValidationError as error:
         variables = {setting: ENV_PREFIX + "__".join(setting).upper() for setting in overrides}
         raise build_config_error(error, Config, origin, variables) from None
-    _refuse_unknown_names(config, origin)
+    _refuse_unknown_names(config, tables["channels"], origin)
     for name, channel in config.channels.items():
         if channel.api_key and channel_registry.get_channel_api(name) is None:
             place, remedy = f"channels.{name}.api_key", "remove the key, also from the environment"
@@ -389,13 +390,13 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     return config
 
 
-def _refuse_unknown_names(config: Config, origin: str) -> None:
-    """Raise ConfigError if a table or rule names a channel or a gap that does not exist."""
+def _refuse_unknown_names(config: Config, channels: Iterable[str], origin: str) -> None:
+    """Raise ConfigError if a table or rule names a channel or a gap that does not exist.
+
+    `channels` are the names of all tables of channels, of those that are not enabled, too.
+    """
     known_channels = channel_registry.list_channel_names()
-    names_by_place = {
-        "channels.{}": [*config.channels],
-        "survey.figures.{}": [*config.survey.figures],
-    }
+    names_by_place = {"channels.{}": [*channels], "survey.figures.{}": [*config.survey.figures]}
     known_codes = load_gap_catalogue().definitions
     for number, rule in enumerate(config.rules, 1):
         if rule.code not in known_codes:

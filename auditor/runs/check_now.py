@@ -171,20 +171,22 @@ RunRefusal = Literal["running", "finished"]
 
 
 def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
-    """Return why no run of the current day can start, or None.
-
-    Removes a finished run of the day that checked no account.
-    """
+    """Return why no run of the current day can start, or None."""
     try:
         with app.hold_run_lock():
-            if is_day_finished(app.store, now):
-                return "finished"
-            run = app.store.runs.get_latest()
-            if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
-                app.store.runs.remove_unchecked(run)
-            return None
+            return "finished" if is_run_refused(app.store, now) else None
     except RunLockedError:
         return "running"
+
+
+def is_run_refused(store: Store, now: datetime) -> bool:
+    """Return True if the day is finished. Removes a run of the day that checked no account."""
+    run = store.runs.get_latest()
+    if is_day_finished(store, now):
+        return True
+    if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
+        store.runs.remove_unchecked(run)
+    return False
 
 
 def is_day_finished(store: Store, now: datetime) -> bool:

@@ -333,9 +333,8 @@ def _iter_walls_by_url(page: Page) -> Iterator[Reason]:
     if page.hops and page.hops[0].url.lower() == page.url.lower():
         return
     address = page.url.partition("#")[0].partition("?")[0].lower()
-    patterns = _URL_PATTERNS
-    if channel_registry.find_channel_by_url(page.url) != channel_registry.WEBSITE_CHANNEL:
-        patterns = (*_PLATFORM_URL_PATTERNS, *_URL_PATTERNS)
+    is_platform = channel_registry.find_channel_by_url(page.url) != channel_registry.WEBSITE_CHANNEL
+    patterns = (*(_PLATFORM_URL_PATTERNS if is_platform else ()), *_URL_PATTERNS)
     yield from (reason for reason, pattern in patterns if pattern.search(address))
 
 

@@ -47,7 +47,7 @@ def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str
     for table, file in list_certificate_files(config):
         yield "certificate authority", _check_certificates(file, table)
     for channel, budget in create_api_budgets(config).items():
-        text = f"API only, at most {budget.limit:g} {budget.api.cost_unit} per night"
+        text = f"not tried; API only, at most {budget.limit:g} {budget.api.cost_unit} per night"
         yield f"key of {channel}", [("ok", text)]
     yield "secrets", _check_secret_files(config)
     if not config.fetch.contact and not config.fetch.user_agent:
@@ -115,6 +115,9 @@ def _check_web_addresses(web: WebSettings) -> Results:
         reason = '[web] trusted_proxies is empty; try `trusted_proxies = ["127.0.0.1"]`'
         yield "warn", f"no one can log in under {', '.join(web.allowed_hosts)}: {reason}"
     public_url = urlsplit(web.public_url)
+    if public_url.hostname in web.allowed_hosts:
+        reason = "report links need a name of their own, under which no one can log in"
+        yield "warn", f"{public_url.hostname} is in [web] allowed_hosts and public_url: {reason}"
     is_trial = public_url.hostname in {"localhost", "127.0.0.1", "::1"}
     if public_url.scheme == "http" and not is_trial:
         reason = "others on the way can read report links"

@@ -152,6 +152,27 @@ def test_run_says_until_when_it_waits_and_need_not_wait(auditor, monkeypatch):
     assert "waiting" not in auditor("run", "--no-wait").err
 
 
+def test_second_run_of_a_day_says_that_nothing_was_checked(auditor, monkeypatch):
+    """A day whose run checked no account, because nothing was registered, can have another run."""
+
+    async def check_nothing(app, now, **_):
+        begun = app.store.runs.begin_or_resume(now.date(), now)
+        return app.store.runs.finish(begun, AuditRunState.DONE, now, report=RunReport(state="done"))
+
+    monkeypatch.setattr("auditor.runs.run.execute_run", check_nothing)
+    for _ in range(2):
+        assert "nothing was checked now" not in auditor("run").err
+    monkeypatch.setattr(
+        "storage.observations.observations.ObservationRepository.has_observations", lambda *_: True
+    )
+    monkeypatch.setattr("auditor.runs.run.execute_run", return_latest_run)
+    assert "it had finished before and nothing was checked now" in auditor("run").err
+
+
+async def return_latest_run(app, now, **_):
+    return app.store.runs.get_latest()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
