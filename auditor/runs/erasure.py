@@ -19,7 +19,7 @@ from auditor.presentation.notifications.subscriptions import load_unsubscribe_ke
 from auditor.registry.changes import UploadStore
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
-from auditor.retention import list_backups, open_backup_bodies
+from auditor.retention import open_backup_bodies
 from storage.files import body_store
 from storage.files.durable_files import UNFINISHED_PREFIX, delete_abandoned_files
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin
@@ -127,7 +127,7 @@ def _delete_remains(app: App, stored_data: Mapping[str, int]) -> ErasureResult:
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
     """Return the copies of the database: before upgrades and restores, backups, unfinished ones."""
-    copies = [backup.file for backup in list_backups(app.config.backup.folder)]
+    copies = sorted(app.config.backup.folder.glob("*.db"))
     for folder in _list_database_folders(app):
         for pattern in ("*.before-*", f"{UNFINISHED_PREFIX}*"):
             copies += sorted(folder.glob(pattern))

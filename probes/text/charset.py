@@ -20,13 +20,13 @@ MAX_TITLE_CHARS = 300
 """Maximum length of a stored title."""
 
 UNSTORABLE_CHARACTERS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
 """Characters that are removed before storage.
 
 These are C0 and C1 controls except tab and line ends (PostgreSQL refuses NUL), lone surrogates
-(UTF-8 cannot encode them), and bidirectional embeddings, overrides and isolates (they reverse a
-name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
+(UTF-8 cannot encode them), noncharacters (no workbook keeps them), and bidirectional embeddings,
+overrides and isolates (they reverse a name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
 """
 
 _INVISIBLE_RANGES = (

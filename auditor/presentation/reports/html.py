@@ -8,9 +8,11 @@ the network page and all reports in each language, without scripts.
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -345,27 +347,40 @@ def publish_site(
     total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
     written: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / MANIFEST).open("a+", encoding="utf-8") as manifest:
-        fcntl.flock(manifest, fcntl.LOCK_EX)  # two calls do not write the same files
-        manifest.seek(0)
-        published = set(re.findall(r"^(?:[a-z]{2}/)?[^/\n]+\.html$", manifest.read(), re.MULTILINE))
+    manifest = folder / MANIFEST
+    with _lock_folder(folder), manifest.open("a+", encoding="utf-8") as started:
+        started.seek(0)
+        published = set(re.findall(r"^(?:[a-z]{2}/)?[^/\n]+\.html$", started.read(), re.MULTILINE))
         for name in STYLE_SHEETS:
             _write_page(
                 folder, name, files("auditor.web").joinpath("static", name).read_text("utf-8")
             )
         for name, content in render_site_pages(overview, app.config):
             if name not in published:
-                manifest.write(f"{name}\n")
-                manifest.flush()
+                started.write(f"{name}\n")
+                started.flush()
             _write_page(folder, name, content)
             written.append(name)
             if on_progress:
                 on_progress(len(written), total)
         for name in published.difference(written):
             (folder / name).unlink(missing_ok=True)
-        manifest.truncate(0)
-        manifest.writelines(f"{name}\n" for name in written)
+        _write_page(folder, MANIFEST, "".join(f"{name}\n" for name in written))
     return len(written)
+
+
+@contextmanager
+def _lock_folder(folder: Path) -> Iterator[None]:
+    """Let a second call wait, so that two do not write the same files.
+
+    The folder is locked, because the manifest in it is replaced.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_page(folder: Path, name: str, content: str) -> None:

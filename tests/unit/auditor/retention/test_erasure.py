@@ -398,10 +398,13 @@ def test_regional_coordinator_and_reader_cannot_erase(folder):
 
 
 def test_erasure_names_older_backups_and_restore_reports_returned_associations(folder, capsys):
-    assert run("backup") == 0
+    assert run("backup") == run("backup", "backups/mine.db") == 0
     [backup] = (folder / "backups").glob("auditor-*.db")
     assert run("registry", "erase", ID, "--yes") == 0
-    assert f"delete it: {backup.relative_to(folder)}" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    for file in (backup, folder / "backups" / "mine.db"):
+        assert f"delete it: {file.relative_to(folder)}" in error
+    (folder / "backups" / "mine.db").unlink()
     assert find_traces(folder) == [backup.relative_to(folder).as_posix()]
     for _ in range(2):  # the second one reads it from the database that the first one replaced
         assert run("restore", "--yes", str(backup), "--json") == 0
