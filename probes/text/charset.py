@@ -26,7 +26,8 @@ UNSTORABLE_CHARACTERS = re.compile(
 
 These are C0 and C1 controls except tab and line ends (PostgreSQL refuses NUL), lone surrogates
 (UTF-8 cannot encode them), noncharacters (no workbook keeps them), and bidirectional embeddings,
-overrides and isolates (they reverse a name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
+overrides and isolates (they reverse a name). The plain marks LRM, RLM and ALM stay, because Arabic
+text needs them.
 """
 
 _INVISIBLE_RANGES = (
