@@ -7,6 +7,7 @@ import pytest
 from auditor.checking import checker
 from auditor.conclusions import replies
 from auditor.conclusions.network_view import build_network_overview, load_association_view
+from auditor.presentation.reports.text import format_association_report
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind
 from storage.models.audit import AccountRow
@@ -77,6 +78,9 @@ async def test_word_of_associations_counts_apart_until_it_ends(network):
         assert count_statuses(network) == {ChannelStatus.BY_WORD: 20, ChannelStatus.UNKNOWN: 6}
         get_text(client, "/en/", "<b>0</b> present", "state=by_word")
         get_text(client, "/en/associations?channel=twitter&state=by_word", "20 associations")
+
+        view = load_association_view(network.store, network.config, valid[0])
+        assert "sur parole · https://x.com/" in format_association_report(view, NOW, "fr")
 
     network.web.answers[build_account(valid[0]).typed_text] = "gone"
     for day in (2, 5, 9):
