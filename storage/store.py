@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from storage.retention import ErasureRepository, RetentionRepository
     from storage.runs.plan import RunPlanRepository
     from storage.runs.runs import AuditRunRepository, ClusterRunRepository
-    from storage.users import SessionRepository, UserRepository
+    from storage.users import FeedLinkRepository, SessionRepository, UserRepository
 
 REPOSITORIES = {
     "registry": ("storage.registry.associations", "RegistryRepository"),
@@ -63,6 +63,7 @@ REPOSITORIES = {
     "follow_ups": ("storage.communication.report_links", "FollowUpRepository"),
     "users": ("storage.users", "UserRepository"),
     "sessions": ("storage.users", "SessionRepository"),
+    "feed_links": ("storage.users", "FeedLinkRepository"),
     "summaries": ("storage.read_model.summaries", "SummaryRepository"),
     "counts": ("storage.read_model.association_search", "FacetCountRepository"),
     "search": ("storage.read_model.association_search", "AssociationSearchRepository"),
@@ -98,6 +99,7 @@ class Store(Database):
     follow_ups: FollowUpRepository
     users: UserRepository
     sessions: SessionRepository
+    feed_links: FeedLinkRepository
     summaries: SummaryRepository
     counts: FacetCountRepository
     search: AssociationSearchRepository

@@ -8,7 +8,7 @@ from storage.database.connection import Repository
 from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.users import normalize_user_name
 from storage.sanitize import to_utc
-from storage.tables.users import LoginSession, User, UserInvite
+from storage.tables.users import FeedLink, LoginSession, User, UserInvite
 
 
 class UserRepository(Repository):
@@ -61,9 +61,13 @@ class UserRepository(Repository):
         return True
 
     def save_invite(self, invite: UserInvite) -> None:
-        """Store a one-time link of a user. An older link, the password and all sessions end."""
+        """Store a one-time link of a user. An older link, the password and all sessions end.
+
+        The link to feeds ends, too.
+        """
         with self._database.begin_write_session() as session:
             _revoke_access(session, session.get_one(User, invite.user_id))
+            session.exec(delete(FeedLink).where(col(FeedLink.user_id) == invite.user_id))
             session.add(invite)
 
     def get_invite(self, token_hash: str) -> tuple[UserInvite, User] | None:
@@ -86,6 +90,7 @@ class UserRepository(Repository):
         with self._database.begin_write_session() as session:
             stored_user = session.get_one(User, user.id)
             _revoke_access(session, stored_user)
+            session.exec(delete(FeedLink).where(col(FeedLink.user_id) == user.id))
             stored_user.removed_at = now
 
     def restore(
@@ -106,6 +111,35 @@ class UserRepository(Repository):
             stored_user.password_hash = user.password_hash
             stored_user.password_set_at = user.password_set_at
             stored_user.removed_at = None
+
+
+class FeedLinkRepository(Repository):
+    """Stores and reads the secret links to feeds."""
+
+    def save(self, link: FeedLink) -> None:
+        """Store the link of a user. An older one ends."""
+        with self._database.begin_write_session() as session:
+            session.exec(delete(FeedLink).where(col(FeedLink.user_id) == link.user_id))
+            session.add(link)
+
+    def remove(self, token_hash: str) -> None:
+        """End a link."""
+        self._execute(delete(FeedLink).where(col(FeedLink.token_hash) == token_hash))
+
+    def get(self, user: User) -> FeedLink | None:
+        """Return the link of a user, or None."""
+        return self._fetch_first(select(FeedLink).where(FeedLink.user_id == user.id))
+
+    def find_user(self, token_hash: str) -> User | None:
+        """Return the user of a link, or None."""
+        return self._fetch_first(
+            select(User).join(FeedLink).where(FeedLink.token_hash == token_hash)
+        )
+
+    def mark_used(self, token_hash: str, now: datetime) -> None:
+        """Store that a link was used. Raises StoreError soon if the database is busy."""
+        change = update(FeedLink).where(col(FeedLink.token_hash) == token_hash)
+        self._execute(change.values(last_used_at=to_utc(now)), wait_ms=200)
 
 
 def _lock_unchanged_user(session: Session, user: User) -> User | None:

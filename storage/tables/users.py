@@ -76,3 +76,17 @@ class UserInvite(StoredModel, table=True):
     created_at: datetime = datetime_column()
     created_by: str
     expires_at: datetime = datetime_column()
+
+
+class FeedLink(StoredModel, table=True):
+    """A secret link to the calendar and the data of a user, at most one per user.
+
+    `token_hash` is the SHA-256 of its token.
+    """
+
+    __tablename__: ClassVar[Any] = "feed_link"
+
+    token_hash: str = Field(primary_key=True)
+    user_id: int = _user_id_column(unique=True)
+    created_at: datetime = datetime_column()
+    last_used_at: datetime | None = optional_datetime_column()

@@ -138,6 +138,8 @@ FORMS = {
     ),
     "undo": ({},),
     "seen": ({},),
+    "feed": ({},),
+    "revocation": ({},),
     "{key}": ({},),
     "{number:int}": ({},),
     "decisions": (

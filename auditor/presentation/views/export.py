@@ -4,15 +4,11 @@
 take the cells of CSV, workbooks and tables from an item. In a translated table, a column of codes
 is followed by a column with their labels: scripts read the codes, people read the labels. An export
 is never held in memory as a whole.
-
-A calendar (iCalendar, RFC 5545) has the domains that must be renewed, as the open gaps say. So an
-entry vanishes when the domain is renewed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
-from hashlib import sha256
+from datetime import date, datetime
 from typing import Literal, get_args
 
 from auditor.app import App
@@ -33,7 +29,7 @@ from auditor.presentation.views.json_items import JsonItem, build_account_item, 
 from auditor.registry import spreadsheet, workbook_writer
 from auditor.registry.columns import format_media_officer
 from auditor.registry.exporter import format_column_heading
-from storage.models.audit import EMPTY_CONTACT, Association, AuditRunState, Gap
+from storage.models.audit import EMPTY_CONTACT, Association, AuditRunState
 from storage.models.summaries import AssociationSummary, ChannelStatus
 
 WORKBOOK_SHEETS = {"meeting": ("meeting", "coverage", "changes")}
@@ -63,7 +59,7 @@ class ExportRequest:
     kind: str
     format: ExportFormat = "csv"
     association_filter: AssociationFilter = field(default_factory=AssociationFilter)
-    association_ids: tuple[str, ...] = ()
+    association_ids: tuple[str, ...] | None = None
     translator: Translator | None = None
     since: datetime | None = None
     bom: bool = True
@@ -100,10 +96,10 @@ class ExportSource:
     def iter_views(self) -> Iterator[AssociationView]:
         """Yield the associations of the export. They are read again for each sheet."""
         store, config = self.app.store, self.app.config
-        if not self.request.association_ids:
+        if self.request.association_ids is None:
             filter_ = self.request.association_filter
             yield from iter_association_views(store, config, self.now, filter_)
-        for association_id in self.request.association_ids:
+        for association_id in self.request.association_ids or ():
             view = load_association_view(store, config, association_id)
             if view is not None:
                 yield view
@@ -385,94 +381,3 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
     "meeting": ExportKind(_build_call_items, CALL_COLUMNS),
 }
 """Every kind of export by its name on the command line and in URLs."""
-
-
-DOMAIN_GAP = "website_domain_expiring"
-
-# A calendar must have a component (RFC 5545 §3.6), also if no domain expires.
-TIME_ZONE_LINES = (
-    "BEGIN:VTIMEZONE",
-    "TZID:Etc/UTC",
-    "BEGIN:STANDARD",
-    "DTSTART:19700101T000000",
-    "TZOFFSETFROM:+0000",
-    "TZOFFSETTO:+0000",
-    "END:STANDARD",
-    "END:VTIMEZONE",
-)
-
-ALARM_TRIGGERS = ("-P30D", "-P7D", "-P1D")
-"""When a calendar reminds of an entry, before its day begins."""
-
-
-def build_domain_calendar(
-    gaps: Iterable[tuple[str, Gap]], translator: Translator, now: datetime
-) -> bytes:
-    """Return a calendar with one day for each of these gaps, given with the association's name."""
-    calendar_name = translator.translate("Domain names to renew")
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//presence-auditor//domains//EN",
-        "METHOD:PUBLISH",
-        f"X-WR-CALNAME:{_escape(calendar_name)}",
-        *TIME_ZONE_LINES,
-    ]
-    for association_name, gap in gaps:
-        lines += _iter_event_lines(association_name, gap, translator, now)
-    lines.append("END:VCALENDAR")
-    return b"".join(_fold(line) for line in lines)
-
-
-def _iter_event_lines(
-    association_name: str, gap: Gap, translator: Translator, now: datetime
-) -> Iterator[str]:
-    text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
-    description = "\n".join((text.evidence, *text.steps))
-    domain = str(gap.params.get("domain", gap.subject))
-    # A domain without a date was found as lost.
-    expiry = gap.params.get("expires_on") or gap.params.get("expired_on")
-    day = date.fromisoformat(str(expiry)) if expiry else (gap.opened_at or now).date()
-    # The id stays the same as long as the association has the domain.
-    digest = sha256(f"{gap.association}\n{domain}".encode()).hexdigest()
-    summary = translator.translate(
-        "Renew {domain} ({association})", domain=domain, association=association_name
-    )
-    yield from (
-        "BEGIN:VEVENT",
-        f"UID:{digest[:32]}@presence-auditor",
-        f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-        f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
-        f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
-        f"SUMMARY:{_escape(summary)}",
-        f"DESCRIPTION:{_escape(description)}",
-        "TRANSP:TRANSPARENT",
-    )
-    for trigger in ALARM_TRIGGERS:
-        yield from (
-            "BEGIN:VALARM",
-            "ACTION:DISPLAY",
-            f"TRIGGER:{trigger}",
-            f"DESCRIPTION:{_escape(summary)}",
-            "END:VALARM",
-        )
-    yield "END:VEVENT"
-
-
-def _escape(text: str) -> str:
-    """Return a text value: RFC 5545 §3.3.11."""
-    escaped = text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
-    return "\\n".join(escaped.splitlines())
-
-
-def _fold(line: str) -> bytes:
-    """Return a content line of at most 75 bytes per line; no character is split (§3.1)."""
-    lines, current = [], b""
-    for character in line:
-        encoded = character.encode()
-        # bytes of a line of a calendar (RFC 5545)
-        if len(current) + len(encoded) > 75:
-            lines.append(current)
-            current = b" "
-        current += encoded
-    return b"\r\n".join([*lines, current]) + b"\r\n"

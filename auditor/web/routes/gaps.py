@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, HTTPException, Query
-from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from auditor.conclusions.network_view import find_change_period
@@ -18,15 +18,9 @@ from auditor.core.reference.gap_catalogue import find_gap_kind
 from auditor.core.rendering import svg
 from auditor.presentation import report_links
 from auditor.presentation.views import export
+from auditor.presentation.views.calendar import DOMAIN_GAP
 from auditor.presentation.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
-from auditor.presentation.views.export import (
-    DOMAIN_GAP,
-    EXPORT_KINDS,
-    MEDIA_TYPES,
-    ExportFormat,
-    ExportRequest,
-    build_domain_calendar,
-)
+from auditor.presentation.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
 from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,
@@ -214,23 +208,6 @@ def stream_download(
             f"{kind}-{context.day}", f"{title}-{context.day}", file_format
         ),
     )
-
-
-@router.get("/{language}/domains.ics", dependencies=[access.COORDINATOR_ACCESS])
-def download_domain_calendar(context: PageContext) -> Response:
-    """Return a calendar of the domains to renew, of the associations that the user manages."""
-    found = context.load_fresh_store().gap_search.list_visible_gaps(
-        code=DOMAIN_GAP,
-        limit=10_000,  # domains in a calendar
-    )
-    domain_gaps = [
-        (row.association.display_name(context.language), row.gap)
-        for row in found.rows
-        if context.can_manage_association(row.association)
-    ]
-    calendar = build_domain_calendar(domain_gaps, context.translator, context.now)
-    headers = build_download_headers("domains", "domains", "ics")
-    return Response(calendar, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
 CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)

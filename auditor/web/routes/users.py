@@ -155,9 +155,14 @@ class NewPasswordForm(BaseModel):
 
 
 @router.get("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
-def show_own_account(context: PageContext, *, done: bool = False) -> HTMLResponse:
-    """Show the current user and the form for a new password."""
-    return context.render_page("account.html", is_password_changed=done)
+def show_own_account(context: PageContext, *, password_changed: bool = False) -> HTMLResponse:
+    """Show the current user, the form for a new password and the link to their feeds."""
+    assert context.user is not None
+    return context.render_page(
+        "account.html",
+        is_password_changed=password_changed,
+        feed_link=context.app.store.feed_links.get(context.user),
+    )
 
 
 @router.post("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
@@ -191,7 +196,10 @@ async def change_password(
         raise access.NotLoggedInError
     user.password_hash = new_hash
     return await run_in_threadpool(
-        start_session_and_redirect, request, user, context.links.page_url("account?done=true")
+        start_session_and_redirect,
+        request,
+        user,
+        context.links.page_url("account?password_changed=true"),
     )
 
 

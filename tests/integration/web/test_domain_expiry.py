@@ -8,12 +8,13 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.core.i18n.translator import Translator
-from auditor.presentation.views.export import DOMAIN_GAP, build_domain_calendar
+from auditor.presentation.views.calendar import DOMAIN_GAP, build_calendar
 from auditor.rules.engine import AnyRule
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind
 from probes.models.http import Page
 from storage.models.audit import AccountRow, Gap
+from tests.integration.web.test_feeds import create_feed
 from tests.support.mini_network import lived, night_of, register
 from tests.support.web_server import logged_in_client, read_page
 
@@ -56,7 +57,7 @@ def get_text(client, path):
 
 
 def list_calendar_days(client):
-    response = client.get("/en/domains.ics")
+    response = client.get(create_feed(client) + "/calendar.ics")
     assert response.headers["content-type"] == "text/calendar; charset=utf-8"
     components = parse_calendar(response.content)
     return [properties["DTSTART"] for kind, properties in components if kind == "VEVENT"]
@@ -130,7 +131,7 @@ async def test_every_page_says_that_the_domain_has_expired(app, client):
 async def test_entry_of_the_calendar_vanishes_when_the_domain_is_renewed(app, client):
     assert list_calendar_days(client) == ["20260321"]
     for query in ("", "?channel=facebook"):
-        assert "/en/domains.ics" in get_text(client, f"/en/gaps{query}")
+        assert "/en/account#feed" in get_text(client, f"/en/gaps{query}")
     app.web.answers[f"{SERVICE}nour.org"] = RECORD % "2027-03-21T10:00:00Z"
     await execute_run(app, night_of(7))
     assert list_calendar_days(client) == []
@@ -185,7 +186,7 @@ def parse_calendar(content):
 
 
 def list_events(*gaps, language="en", name=NAME):
-    calendar = build_domain_calendar([(name, gap) for gap in gaps], Translator(language), FOUND_AT)
+    calendar = build_calendar((), [(name, gap) for gap in gaps], Translator(language), FOUND_AT)
     return [properties for kind, properties in parse_calendar(calendar) if kind == "VEVENT"]
 
 
