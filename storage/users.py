@@ -85,10 +85,17 @@ class UserRepository(Repository):
             _set_password(session, session.get_one(User, invite.user_id), password_hash, now)
         return True
 
-    def remove(self, user: User, now: datetime) -> None:
-        """Remove a user: password, sessions and link end at once. The name stays."""
+    def remove(self, user: User, now: datetime, *, token_hash: str | None = None) -> None:
+        """Remove a user: password, sessions and links end at once. The name stays.
+
+        With `token_hash`, only a user who still has that one-time link is removed. Raises
+        ChangedMeanwhileError otherwise.
+        """
         with self._database.begin_write_session() as session:
-            stored_user = session.get_one(User, user.id)
+            stored_user = session.get_one(User, user.id, with_for_update=True)
+            invites = select(UserInvite.token_hash).where(UserInvite.user_id == user.id)
+            if token_hash is not None and session.exec(invites).first() != token_hash:
+                raise ChangedMeanwhileError
             _revoke_access(session, stored_user)
             session.exec(delete(FeedLink).where(col(FeedLink.user_id) == user.id))
             stored_user.removed_at = now
@@ -102,7 +109,7 @@ class UserRepository(Repository):
         that link and no password.
         """
         with self._database.begin_write_session() as session:
-            stored_user = session.get_one(User, user.id)
+            stored_user = session.get_one(User, user.id, with_for_update=True)
             invites = select(UserInvite.token_hash).where(UserInvite.user_id == user.id)
             state = (stored_user.removed_at, session.exec(invites).first())
             if state != (removed_at, token_hash):

@@ -134,7 +134,7 @@ def restore(
         erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))
         erased_contacts = frozenset[str]().union(
             *(read_erased_ids(existing, erasure.CONTACT_SUBJECT) for existing in files)
-        )
+        ) - read_erased_ids(file, erasure.CONTACT_SUBJECT)  # given again before the backup
         contents, previous, body_count = retention.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)

@@ -25,6 +25,7 @@ from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Activity, FactValue, Finding, LinkKind, Presence, Reason
 from storage.models.audit import (
+    AccountState,
     AccountStatus,
     Association,
     Decision,
@@ -65,6 +66,17 @@ class AccountView(AccountStatus):
     name: str | None = None
     rhythm_days: int | None = None
     domain_expiry: DomainExpiry | None = None
+
+    @property
+    def can_be_vouched_for(self) -> bool:
+        """Return True if no check can see the account, and none says that it is gone."""
+        is_unseen = self.latest_presence is Presence.UNKNOWN
+        return is_unseen and self.state is not AccountState.GONE and not self.is_attested
+
+    @property
+    def shown_state(self) -> str:
+        """Return the state as pages and exports show it: `by_word` if a person says so."""
+        return "by_word" if self.is_attested else self.state.value
 
     @property
     def activity_term(self) -> str:
@@ -136,7 +148,7 @@ class AssociationView:
     def iter_unknown_checks(self) -> Iterator[tuple[str, Reason | None]]:
         """Yield the channel and reason of each account whose newest check is unknown."""
         for account in self.accounts:
-            if account.latest_presence is Presence.UNKNOWN:
+            if account.latest_presence is Presence.UNKNOWN and not account.is_attested:
                 yield account.channel, account.latest_reason
 
     def iter_last_activities(self) -> Iterator[tuple[str, Activity]]:

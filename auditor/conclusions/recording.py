@@ -20,6 +20,7 @@ from auditor.rules.association_state import (
 from auditor.rules.context import find_website_domain
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
+from storage.errors import ChangedMeanwhileError
 from storage.models.audit import (
     AccountRow,
     AccountStatus,
@@ -491,9 +492,18 @@ def withdraw_decisions(
 def restore_decisions(
     store: Store, decisions: Iterable[Decision], author: str, now: datetime
 ) -> None:
-    """Take withdrawn decisions again, and register the accounts that they claim."""
-    origin = ChangeOrigin(author, DECISION_SOURCE)
-    for decision in decisions:
+    """Take withdrawn decisions again, and register the accounts that they claim.
+
+    Raises ChangedMeanwhileError if something was decided about the association since then.
+    """
+    origin, withdrawn = ChangeOrigin(author, DECISION_SOURCE), list(decisions)
+    for association in {decision.association for decision in withdrawn}:
+        stored = list(store.decisions.list_decisions(association=association))
+        ids = {decision.id for decision in withdrawn}
+        ends = [row.withdrawal.withdrawn_at for row in stored if row.id in ids and row.withdrawal]
+        if not ends or any(row.decided_at > max(ends) for row in stored):
+            raise ChangedMeanwhileError
+    for decision in withdrawn:
         is_claim = decision.kind is DecisionKind.CLAIM
         if is_claim and (account := store.registry.get_account(decision.account_id or 0)):
             store.registry.register_account(account, now, origin=origin)

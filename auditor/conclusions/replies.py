@@ -39,7 +39,7 @@ from auditor.core import form_limits
 from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.rules.association_state import DISPUTE_VALIDITY, select_decisions_in_force
 from probes.links.post_numbers import read_post_links
-from probes.models.finding import Presence
+from storage.errors import StoreError
 from storage.models.audit import (
     AccountRow,
     AccountState,
@@ -189,7 +189,8 @@ def _parse_post_day(form: ReplyForm, view: AssociationView, today: date) -> str:
     typed = form.value
     if not typed:
         account = next(item for item in view.accounts if item.account_id == form.account_id)
-        link = form.text if "://" in form.text else f"https://{form.text}"
+        pasted = form.text.strip()
+        link = pasted if "://" in pasted else f"https://{pasted}"
         own_name = (account.key or "").rpartition("/")[2]
         for post in read_post_links([(link, "")]):
             if (post.channel, post.key.rpartition("/")[2]) == (account.channel, own_name):
@@ -208,7 +209,7 @@ def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | No
     for account in view.accounts:
         is_possible = kind is not ReplyKind.PROMISED
         if kind is ReplyKind.SEEN:
-            is_possible = account.latest_presence is not Presence.PRESENT
+            is_possible = account.can_be_vouched_for
         if kind is ReplyKind.DOMAIN_EXPIRES:
             is_possible = account.domain_expiry is not None
         if is_possible and account.account_id == form.account_id:
@@ -305,7 +306,7 @@ def accept_reply(
         for typed in _list_decisions_of_reply(store, reply, author, grounds, now):
             with suppress(AlreadyRegisteredError):
                 record_decision(store, config.channels, typed, now)
-    except DecisionError:
+    except (DecisionError, StoreError):
         store.replies.reopen(reply.id)
         raise
 
@@ -327,10 +328,8 @@ def _list_decisions_of_reply(
     match reply.kind:
         case ReplyKind.CLAIMED | ReplyKind.MOVED if row is None:
             yield decide(kind=DecisionKind.CLAIM, account=value)
-        # A claim of ownership does not bring a gone account back, the day of a post does.
-        case ReplyKind.CLAIMED | ReplyKind.SEEN if row and (
-            value or not is_account_gone(store, row)
-        ):
+        # A reply does not bring a gone account back.
+        case ReplyKind.CLAIMED | ReplyKind.SEEN if row and not is_account_gone(store, row):
             yield decide(kind=DecisionKind.CONFIRM, account=name, last_activity=value)
         case ReplyKind.DISOWNED:
             yield decide(kind=DecisionKind.DISOWN, account=name or value)
@@ -391,7 +390,11 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
         review = reply.reviewed_by, reply.reviewed_at
         decisions = find_decisions_taken_at(store, reply.association, *review, now)
         # Several replies may have been accepted at once.
-        own_decisions = [item for item in decisions if item.channel == reply.channel]
+        own_decisions = [
+            item
+            for item in decisions
+            if reply.kind is not ReplyKind.SEEN or item.account_id == reply.account_id
+        ]
         withdraw_decisions(store, own_decisions, DecisionWithdrawal(author, reason, now))
         for entry in store.follow_ups.list_follow_ups(reply.association):
             was_recorded = (entry.author, entry.occurred_at) == review

@@ -71,7 +71,7 @@ _PLATFORM_URL_PATTERNS = (
     (
         Reason.BLOCKED,
         re.compile(
-            r"//[^/]+/(?:[^/]+/){0,2}"
+            r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com/(?:[^/]+/){0,2}"
             r"(?:checkpoint|unsupportedbrowser|account/access|challenge)(?:[/?.]|$)"
         ),
     ),

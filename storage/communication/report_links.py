@@ -106,8 +106,8 @@ class ReportLinkRepository(Repository):
         ends = {link.id: (link.expires_at, link.revoked_at) for link in after}
         with self._database.begin_write_session() as session:
             for link in before:
-                stored = session.get(ReportLink, link.id)
-                if stored is None or (stored.expires_at, stored.revoked_at) != ends[link.id]:
+                stored = session.get(ReportLink, link.id, with_for_update=True)
+                if stored is None or (stored.expires_at, stored.revoked_at) != ends.get(link.id):
                     raise ChangedMeanwhileError
                 stored.expires_at, stored.revoked_at = link.expires_at, link.revoked_at
 

@@ -132,7 +132,9 @@ def convert_driver_errors(file: Path | None) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if "foreign key" not in str(error.orig).lower():
+        sqlite_code = getattr(error.orig, "sqlite_errorcode", 0)
+        is_foreign_key = sqlite_code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+        if not is_foreign_key and getattr(error.orig, "sqlstate", "") != "23503":
             raise
         raise ChangedMeanwhileError from error
     except ProgrammingError:

@@ -11,6 +11,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, ReportLinkState
 from storage.tables.core import (
+    IDS_ARE_USED_ONCE,
     METADATA,
     StoredModel,
     cascading_foreign_key,
@@ -30,6 +31,7 @@ class ReportLink(StoredModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "report_link"
+    __table_args__ = IDS_ARE_USED_ONCE
 
     id: int = Field(default=None, primary_key=True)
     association: str = Field(
@@ -59,12 +61,12 @@ class Reply(StoredModel, table=True):
 
     A withdrawn reply has no `reviewed_by`, and `reviewed_at` is when it was withdrawn. `value`
     depends on the kind: the key of an account that was found on the website (`claimed`,
-    `disowned`), the new address (`moved`), or the day in ISO format (`promised`). `code` names the
-    gap it refers to, if any.
+    `disowned`), the new address (`moved`), or a day in ISO format (`promised`, `seen`,
+    `domain_expires`). `code` names the gap it refers to, if any.
     """
 
     __tablename__: ClassVar[Any] = "reply"
-    __table_args__ = (Index(None, "outcome", "id"),)
+    __table_args__ = (Index(None, "outcome", "id"), IDS_ARE_USED_ONCE)
 
     id: int = Field(default=None, primary_key=True)
     association: str = Field(
@@ -119,6 +121,7 @@ class FollowUp(StoredModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "follow_up"
+    __table_args__ = IDS_ARE_USED_ONCE
 
     id: int = Field(default=None, primary_key=True)
     association: str = Field(

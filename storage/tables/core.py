@@ -197,6 +197,12 @@ CONTACT = Table(
 )
 """Contact data of an association. There is no row if nothing is known."""
 
+IDS_ARE_USED_ONCE = {"sqlite_autoincrement": True}
+"""Options of a table whose ids wait in confirmations and open pages.
+
+SQLite would give the id of an erased row to the next one, and Undo would then concern that.
+"""
+
 ACCOUNT = Table(
     "account",
     METADATA,

@@ -226,9 +226,7 @@ def describe_account_state(account: AccountView, translator: Translator) -> str:
     facts = (account.state, account.reason, account.checked_at)
     if facts == (AccountState.UNKNOWN, None, None) and account.kind is not LinkKind.INVALID:
         return translator.term("channel_status", ChannelStatus.NOT_CHECKED)
-    if account.is_attested:
-        return translator.term("channel_status", ChannelStatus.BY_WORD)
-    status = translator.term("account_status", account.state)
+    status = translator.term("account_status", account.shown_state)
     return f"{status} ({translator.term('cause', account.reason)})" if account.reason else status
 
 

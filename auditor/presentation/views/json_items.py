@@ -126,7 +126,7 @@ def build_account_item(account: AccountView) -> JsonItem:
         "channel": account.channel,
         "url": account.url,
         "key": account.key,
-        "state": account.state.value,
+        "state": account.shown_state,
         "since": format_optional_timestamp(account.since),
         "reason": account.reason.value if account.reason else None,
         "last_activity": account.last_activity.format_iso() if account.last_activity else None,

@@ -1,6 +1,6 @@
 """Decisions: the form for one, and the queue of replies and of accounts found on websites."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -286,7 +286,7 @@ def answer_reply(
     return context.confirm(
         form.next or context.links.page_url("replies"),
         REPLY_ACCEPTED if is_accepted else REPLY_DECLINED,
-        partial(_undo_review, context, reply_id),
+        partial(_undo_reviews, context, [reply_id]),
     )
 
 
@@ -305,25 +305,36 @@ def _accept_reply(context: RequestContext, reply: Reply, reason: str = "") -> No
     )
 
 
+class SeenRepliesForm(BaseModel):
+    """The replies of a page to accept together."""
+
+    reply_id: list[RowId] = Field(default=[], max_length=replies.MAX_WAITING_REPLIES)
+
+
 @router.post("/{language}/replies/seen", dependencies=[access.COORDINATOR_ACCESS])
-def accept_seen_accounts(context: PageContext, after_reply: RowId = 0) -> Response:
+def accept_seen_accounts(
+    context: PageContext, form: Annotated[SeenRepliesForm, Form()]
+) -> Response:
     """Accept the replies of a page that say when an account last published."""
-    accepted: list[int] = []
-    for pending in replies.load_waiting_replies(
-        context.app.store, after=after_reply, regions=context.regions
-    ):
-        if pending["reply"].kind is ReplyKind.SEEN:
-            with suppress(DecisionError, StoreError):  # it keeps waiting, or has been answered
-                _accept_reply(context, pending["reply"])
-                accepted.append(pending["reply"].id)
-
-    def undo(now: datetime) -> None:
-        for reply_id in accepted:
-            _undo_review(context, reply_id, now)
-
-    return context.confirm(
-        context.links.page_url("replies"), REPLIES_ACCEPTED, undo, n=len(accepted)
-    )
+    store, accepted = context.app.store, []
+    with context.confirmations.lock:  # both requests of a double click arrive together
+        if url := context.find_repeated_url(form):
+            return RedirectResponse(url, 303)
+        for pending in replies.load_waiting_replies(
+            store, after=min(form.reply_id, default=1) - 1, regions=context.regions
+        ):
+            reply = pending["reply"]
+            if reply.kind is ReplyKind.SEEN and reply.id in form.reply_id:
+                with suppress(DecisionError):  # it keeps waiting
+                    _accept_reply(context, reply)
+                    accepted.append(reply.id)
+        return context.confirm(
+            context.links.page_url("replies"),
+            REPLIES_ACCEPTED,
+            partial(_undo_reviews, context, accepted),
+            submission=form,
+            n=len(accepted),
+        )
 
 
 REPLIES_ACCEPTED = gettext_noop("Accepted: {n}. The associations will see this in their reports.")
@@ -331,18 +342,31 @@ REPLY_ACCEPTED = gettext_noop("Accepted. The association will see this in its re
 REPLY_DECLINED = gettext_noop("Declined. The association will see your reason in its report.")
 
 
-def _undo_review(context: RequestContext, reply_id: int, now: datetime) -> None:
-    store, reply = context.app.store, context.app.store.replies.get(reply_id)
-    if reply is None:
+def _undo_reviews(context: RequestContext, reply_ids: Iterable[int], now: datetime) -> None:
+    """Take back what this request answered.
+
+    Raises ChangedMeanwhileError, and takes nothing back, if a reply has another answer now.
+    """
+    stored = list(map(context.app.store.replies.get, reply_ids))
+    answered = [reply for reply in stored if reply is not None]
+    review = (context.author, context.now)
+    if len(answered) < len(stored) or any(
+        (reply.reviewed_by, reply.reviewed_at) != review for reply in answered
+    ):
         raise ChangedMeanwhileError
+    for reply in answered:
+        _undo_review(context, reply, now)
+
+
+def _undo_review(context: RequestContext, reply: Reply, now: datetime) -> None:
     reason = context.translator.translate("The answer to the reply was undone.")
-    replies.undo_review(store, reply, author=context.author, reason=reason, now=now)
+    replies.undo_review(context.app.store, reply, author=context.author, reason=reason, now=now)
 
 
 @router.post("/{language}/replies/{reply_id:int}/undo", dependencies=[access.OWN_REGION_ACCESS])
 def undo_answer(context: PageContext, reply_id: RowId) -> Response:
     """Take back the answer to a reply, which waits again."""
-    _undo_review(context, reply_id, context.now)
+    _undo_review(context, _require_reply(context, reply_id), context.now)
     return context.confirm(
         _build_reply_url(context, reply_id),
         gettext_noop("Your answer was undone. The reply is waiting again."),

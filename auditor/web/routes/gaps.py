@@ -277,7 +277,7 @@ def show_meeting_pack_with_qr_codes(
 ) -> RedirectResponse:
     """Create a report link for each listed association, and show the pack with QR codes.
 
-    Raises HTTPException (409) if no public address is configured; the page says so beforehand.
+    Raises HTTPException (422) if no public address is configured; the page says so beforehand.
     """
     app, links = context.app, context.app.store.report_links
     require_public_url(context)

@@ -66,7 +66,7 @@ def create_user(
     return context.confirm(
         context.links.page_url("users"),
         gettext_noop("{name} was added."),
-        partial(context.app.store.users.remove, user),
+        partial(context.app.store.users.remove, user, token_hash=hash_token(token)),
         values={"new_link": _build_invite_link(request, context, user, token)},
         name=user.name,
     )

@@ -14,8 +14,8 @@ from auditor.runs import erasure
 from auditor.runs.run import execute_run
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import DecisionKind
-from storage.models.users import ReplyKind, Role
-from storage.tables.communication import Reply, Subscription
+from storage.models.users import ReplyKind, ReplyOutcome, Role
+from storage.tables.communication import FollowUp, Reply, Subscription
 from storage.tables.users import User, UserInvite
 from tests.support import stored
 from tests.support.mini_network import link, lived, night_of, register
@@ -180,6 +180,50 @@ def test_undo_gives_no_access_back_that_was_changed_meanwhile(app, client, actio
     client.post(undo)
     get_text(client, location, "Something was changed meanwhile, so nothing was undone.")
     assert describe_state(app.store) == after
+
+
+def test_undo_concerns_no_row_of_another_association(app, client):
+    """SQLite gave the id of an erased row to the next one."""
+    register(app, link("amal", "website", "amal"), SITE, NOUR)
+    undos = [find_undo(client, send_form(client, action)[1]) for action in ("call", "report link")]
+    erasure.erase_association(app, "nour", "Amina", NOW)
+    called = FollowUp(association="amal", kind="called", author="Omar", occurred_at=NOW)
+    app.store.follow_ups.add(called)
+    report_links.create_report_link(app.store, app.config, "amal", "Omar", NOW)
+    for undo in undos:
+        client.post(undo)
+    [amal_link] = app.store.report_links.list_report_links("amal")
+    assert amal_link.is_active(NOW)
+    assert [row.author for row in app.store.follow_ups.list_follow_ups("amal")] == ["Omar"]
+
+
+def decline_reply(app):
+    app.store.replies.reopen(1)
+    app.store.replies.review(1, ReplyOutcome.DECLINED, "Omar", "it is a shop", NOW)
+
+
+def decide_otherwise(app):
+    typed = DecisionInput(
+        association="nour",
+        kind=DecisionKind.CONFIRM,
+        author="Omar",
+        reason="seen",
+        channel="facebook",
+    )
+    record_decision(app.store, app.config.channels, typed, NOW + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("action", "change"), [("accepted reply", decline_reply), ("withdrawal", decide_otherwise)]
+)
+def test_undo_overrides_no_answer_of_somebody_else(app, client, action, change):
+    _, location = send_form(client, action)
+    undo = find_undo(client, location)
+    change(app)
+    after = app.store.replies.get(1), list(app.store.decisions.list_decisions())
+    client.post(undo)
+    get_text(client, location, "Something was changed meanwhile, so nothing was undone.")
+    assert (app.store.replies.get(1), list(app.store.decisions.list_decisions())) == after
 
 
 def test_undo_of_a_revocation_subscribes_nobody_who_has_unsubscribed(app, client):
