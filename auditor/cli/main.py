@@ -208,6 +208,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if not is_file_error(error):
             raise
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python would try again at the exit, and end with another code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _report_failure(
             error if debug else build_file_error(error), ConfigError.exit_code, debug=debug
         )

@@ -59,3 +59,12 @@ def test_long_output_arrives_completely(function, unbuffered):
         [sys.executable, "-c", code], capture_output=True, env=environ, check=True
     )
     assert len(result.stdout or result.stderr) == EXPECTED_LENGTHS[function]
+
+
+@pytest.mark.slow
+def test_full_disk_for_the_output_is_one_line():
+    program = "import sys; from auditor.cli.main import main; sys.exit(main())"
+    command = f"{sys.executable} -c '{program}' identify https://x.com/a >/dev/full"
+    result = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False, text=True)
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert "no space is left on the disk" in result.stderr
