@@ -208,15 +208,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if not is_file_error(error):
             raise
-        try:
-            sys.stdout.flush()
-        except OSError:  # Python would try again at the exit, and end with another code
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_unwritable_output()
         _report_failure(
             error if debug else build_file_error(error), ConfigError.exit_code, debug=debug
         )
         return ConfigError.exit_code
     return 0
+
+
+def _drop_unwritable_output() -> None:
+    """Drop output that cannot be written. Python would try again at the exit and fail again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_failure(error: Exception, exit_code: int, *, debug: bool) -> None:
