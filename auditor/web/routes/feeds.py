@@ -60,10 +60,13 @@ def revoke_feed_link(context: PageContext) -> RedirectResponse:
 
 
 def _open_feed(request: Request, token: str, language: str | None = None) -> RequestContext:
-    """Return the context of the user whose link has a token. Raises HTTPException (410)."""
+    """Return the context of the user whose link has a token.
+
+    Raises HTTPException: 410 for another token, and 404 where no one may log in.
+    """
     state = request.app.state
     app: App = state.app
-    if not request.scope["is_network_host"]:
+    if not access.is_login_allowed(request):  # anyone on the way could copy the link
         raise HTTPException(404)
     token_hash = hash_token(token)
     user = app.store.feed_links.find_user(token_hash)
