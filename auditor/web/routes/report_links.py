@@ -297,19 +297,19 @@ def change_report_links(
     require_association_view(context, association)
     store, report_links = context.app.store, context.app.store.report_links
     page_url = _build_association_path(context, association)
-    before = list(report_links.list_report_links(association))
-    subscriptions = [
-        subscription
-        for subscription in store.subscriptions.list_subscriptions(association=association)
-        if subscription.is_wanted and subscription.is_from_report_link
-    ]
-    message, new_expiry = LINK_RENEWED, compute_report_link_expiry(context.app.config, context.now)
-    if action == "renew":
-        report_links.extend(association, new_expiry, context.now)
-    else:
-        message = LINK_REVOKED
-        report_links.revoke(association, context.author, context.now)
-    after = list(report_links.list_report_links(association))
+    new_expiry = compute_report_link_expiry(context.app.config, context.now)
+    with context.confirmations.lock:  # another form may change the same links
+        before = list(report_links.list_report_links(association))
+        subscriptions = [
+            subscription
+            for subscription in store.subscriptions.list_subscriptions(association=association)
+            if subscription.is_wanted and subscription.is_from_report_link
+        ]
+        if action == "renew":
+            report_links.extend(association, new_expiry, context.now)
+        else:
+            report_links.revoke(association, context.author, context.now)
+        after = list(report_links.list_report_links(association))
 
     def undo(_: datetime) -> None:
         report_links.restore(before, after)
@@ -317,6 +317,7 @@ def change_report_links(
             for subscription in subscriptions:
                 store.subscriptions.resume(subscription, context.now)
 
+    message = LINK_RENEWED if action == "renew" else LINK_REVOKED
     return context.confirm(page_url, message, undo, day=new_expiry)
 
 
