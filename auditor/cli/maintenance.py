@@ -137,7 +137,9 @@ def restore(
         ) - read_erased_ids(file, erasure.CONTACT_SUBJECT)  # given again before the backup
         contents, previous, body_count = retention.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
-        erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
+        erased_but_restored = erasure.find_restored_associations(
+            app, erasure_marks, file.parent / retention.KEYS_FOLDER_NAME
+        )
         restored_contacts = erasure.find_restored_contacts(app, erased_contacts)
     if as_json:
         item = {

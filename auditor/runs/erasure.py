@@ -15,7 +15,10 @@ from auditor.app import App
 from auditor.conclusions.run_results import refresh_summaries
 from auditor.conclusions.summary import find_groups
 from auditor.core.errors import InputError
-from auditor.presentation.notifications.subscriptions import load_unsubscribe_key
+from auditor.presentation.notifications.subscriptions import (
+    UNSUBSCRIBE_KEY_FILE,
+    load_unsubscribe_key,
+)
 from auditor.registry.changes import UploadStore
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
@@ -140,13 +143,19 @@ def _list_database_folders(app: App) -> set[Path]:
     return {app.config.backup.folder, *([file.parent] if file else [])}
 
 
-def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
-    """Return the associations with these marks that exist again, as after a restore."""
+def find_restored_associations(app: App, marks: Collection[str], key_folder: Path) -> list[str]:
+    """Return the associations with these marks that exist again, as after a restore.
+
+    The marks were made with the key of this installation, or with that of another folder.
+    """
+    folders = [app.data_folder]
+    if (key_folder / UNSUBSCRIBE_KEY_FILE).exists():
+        folders.append(key_folder)
     associations = app.store.registry.list_associations(include_withdrawn=True) if marks else ()
     return [
         association.id
         for association in associations
-        if compute_erasure_mark(app.data_folder, association.id) in marks
+        if any(compute_erasure_mark(folder, association.id) in marks for folder in folders)
     ]
 
 

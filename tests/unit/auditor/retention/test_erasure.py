@@ -438,8 +438,11 @@ def test_restore_whose_pages_cannot_be_read_changes_nothing(folder):
         assert app.store.registry.get_association(ID) is None
 
 
+@pytest.mark.parametrize("has_other_key", [False, True])
 @pytest.mark.parametrize("place", ["backups", "stick"])
-def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, place):
+def test_restore_reports_erased_associations_from_newer_backups(
+    folder, capsys, place, has_other_key
+):
     assert run("backup") == 0
     [older] = (folder / "backups").glob("auditor-*.db")
     (folder / "stick").mkdir()
@@ -449,6 +452,10 @@ def test_restore_reports_erased_associations_from_newer_backups(folder, capsys, 
     [newer] = (folder / "backups").glob("auditor-*.db")
     newer.rename(folder / place / newer.name)
     (folder / "auditor.db").unlink()
+    if has_other_key:  # as on another machine, on which something was erased before
+        (folder / "stick" / "keys").mkdir()
+        (folder / "unsubscribe.key").rename(folder / "stick" / "keys" / "unsubscribe.key")
+        (folder / "unsubscribe.key").write_bytes(bytes(32))
     capsys.readouterr()
     assert run("restore", "--yes", str(older), "--json") == 0
     assert json.loads(capsys.readouterr().out)["items"][0]["erased_but_restored"] == [ID]
