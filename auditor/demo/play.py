@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Self
 
 from auditor.app import App
-from auditor.conclusions.network_view import iter_association_views
-from auditor.conclusions.replies import ReplyForm, accept_reply, parse_reply, save_reply
 from auditor.config.schema import Config, WebSettings, find_packaged_config, load_config
 from auditor.core.errors import InputError
 from auditor.demo import associations
@@ -128,7 +126,6 @@ async def run_demo(
                     for demo_run in schedule_demo_runs(total_runs, now)
                 ]
                 add_messages(app, now)
-                add_seen_accounts(app, now)
     return DemoResult(folder, config, tuple(runs))
 
 
@@ -213,22 +210,6 @@ def add_messages(app: App, now: datetime) -> None:
         text="لا أحد في المكتب يصوّر، ونكتفي بصفحة فيسبوك.",
     )
     app.store.replies.add_chosen(reply.association, lambda _: reply)
-
-
-def add_seen_accounts(app: App, now: datetime) -> None:
-    """Let six associations vouch for a page that no check can see. Four replies are accepted."""
-    day = (now - timedelta(days=3)).date().isoformat()
-    sent_count = 0
-    for view in iter_association_views(app.store, app.config, now):
-        for account in view.accounts:
-            if account.channel != "facebook" or not account.can_be_vouched_for or sent_count == 6:
-                continue
-            form = ReplyForm(kind=ReplyKind.SEEN, account_id=account.account_id, value=day)
-            reply = save_reply(app.store, parse_reply(form, view, None, now))
-            if sent_count < 4:
-                options = {"author": "Demo", "reason": "", "default_reason": "It says so."}
-                accept_reply(app.store, app.config, reply, now=now, **options)
-            sent_count += 1
 
 
 async def _play_run(
