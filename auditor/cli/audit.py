@@ -38,7 +38,7 @@ from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError
 from auditor.core.i18n.translator import Translator
 from auditor.runs import pipeline
-from auditor.runs.check_now import is_run_refused
+from auditor.runs.check_now import is_day_finished, remove_unchecked_run
 from auditor.runs.pipeline import run_with_grace_period, stop_on_signal
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun
@@ -73,7 +73,9 @@ def run(
     refuse_unusable_certificates(config)
     pipeline.require_run_folders(config)
     with App.open(config) as app, app.hold_run_lock():
-        is_finished = is_run_refused(app.store, get_current_time())
+        now = get_current_time()
+        remove_unchecked_run(app.store, now)
+        was_finished = is_day_finished(app.store, now)
         with show_progress("the check", quiet=cli_context.quiet) as on_progress:
             finished_run = runtime.run_async(_execute_run(app, cli_context, on_progress))
         counts = count_presences(app.store, finished_run)
@@ -84,10 +86,10 @@ def run(
         cli_context.print_note(
             f"the check of {ENGLISH.format_date(finished_run.day)}: done: {facts}"
         )
-    if is_finished:
+    if was_finished:
         cli_context.print_note(
-            "it had finished before and nothing was checked now; what was added since is checked "
-            "tomorrow, or by `auditor check LINK`"
+            "it had finished before, and this command checked nothing; the next run checks what "
+            "you have added since, and `auditor check LINK` tries a link now"
         )
     _raise_if_incomplete(finished_run)
     if finished_run.unreliable_channels and cli_context.quiet:

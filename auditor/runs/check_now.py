@@ -171,22 +171,21 @@ RunRefusal = Literal["running", "finished"]
 
 
 def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
-    """Return why no run of the current day can start, or None."""
+    """Return why no run of the current day can start, or None. See `remove_unchecked_run`."""
     try:
         with app.hold_run_lock():
-            return "finished" if is_run_refused(app.store, now) else None
+            remove_unchecked_run(app.store, now)
+            return "finished" if is_day_finished(app.store, now) else None
     except RunLockedError:
         return "running"
 
 
-def is_run_refused(store: Store, now: datetime) -> bool:
-    """Return True if the day is finished. Removes a run of the day that checked no account."""
+def remove_unchecked_run(store: Store, now: datetime) -> None:
+    """Remove the finished run of the day if it checked no account, so that another can start."""
     run = store.runs.get_latest()
-    if is_day_finished(store, now):
-        return True
-    if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
+    is_done = run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE)
+    if run is not None and is_done and not is_day_finished(store, now):
         store.runs.remove_unchecked(run)
-    return False
 
 
 def is_day_finished(store: Store, now: datetime) -> bool:

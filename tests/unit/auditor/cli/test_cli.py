@@ -161,12 +161,12 @@ def test_second_run_of_a_day_says_that_nothing_was_checked(auditor, monkeypatch)
 
     monkeypatch.setattr("auditor.runs.run.execute_run", check_nothing)
     for _ in range(2):
-        assert "nothing was checked now" not in auditor("run").err
+        assert "this command checked nothing" not in auditor("run").err
     monkeypatch.setattr(
         "storage.observations.observations.ObservationRepository.has_observations", lambda *_: True
     )
     monkeypatch.setattr("auditor.runs.run.execute_run", return_latest_run)
-    assert "it had finished before and nothing was checked now" in auditor("run").err
+    assert "it had finished before, and this command checked nothing" in auditor("run").err
 
 
 async def return_latest_run(app, now, **_):
