@@ -1,6 +1,6 @@
 """Record, withdraw and list decisions of people, for the command line, the pages and replies."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
@@ -490,20 +490,22 @@ def withdraw_decisions(
 
 
 def restore_decisions(
-    store: Store, decisions: Iterable[Decision], author: str, now: datetime
+    store: Store,
+    decisions: Sequence[Decision],
+    author: str,
+    now: datetime,
+    *,
+    withdrawn_at: datetime,
 ) -> None:
-    """Take withdrawn decisions again, and register the accounts that they claim.
+    """Take decisions again that were withdrawn together, and register the accounts they claim.
 
-    Raises ChangedMeanwhileError if something was decided about the association since then.
+    Raises ChangedMeanwhileError if anything was decided about their association since then.
     """
-    origin, withdrawn = ChangeOrigin(author, DECISION_SOURCE), list(decisions)
-    for association in {decision.association for decision in withdrawn}:
-        stored = list(store.decisions.list_decisions(association=association))
-        ids = {decision.id for decision in withdrawn}
-        ends = [row.withdrawal.withdrawn_at for row in stored if row.id in ids and row.withdrawal]
-        if not ends or any(row.decided_at > max(ends) for row in stored):
-            raise ChangedMeanwhileError
-    for decision in withdrawn:
+    stored = store.decisions.list_decisions(association=decisions[0].association)
+    if any(decision.decided_at > withdrawn_at for decision in stored):
+        raise ChangedMeanwhileError
+    origin = ChangeOrigin(author, DECISION_SOURCE)
+    for decision in decisions:
         is_claim = decision.kind is DecisionKind.CLAIM
         if is_claim and (account := store.registry.get_account(decision.account_id or 0)):
             store.registry.register_account(account, now, origin=origin)

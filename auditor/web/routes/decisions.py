@@ -130,7 +130,10 @@ def _save_decision(
         withdrawn = withdraw_decision(
             store, form.decision_id, author=author, reason=reason, now=context.now
         )
-        return lambda now: restore_decisions(store, withdrawn, author, now)
+        withdrawn_at = context.now
+        return lambda now: restore_decisions(
+            store, withdrawn, author, now, withdrawn_at=withdrawn_at
+        )
     typed = DecisionInput(
         association=association,
         kind=DecisionKind(form.kind),
@@ -312,9 +315,7 @@ class SeenRepliesForm(BaseModel):
 
 
 @router.post("/{language}/replies/seen", dependencies=[access.COORDINATOR_ACCESS])
-def accept_seen_accounts(
-    context: PageContext, form: Annotated[SeenRepliesForm, Form()]
-) -> Response:
+def accept_seen_replies(context: PageContext, form: Annotated[SeenRepliesForm, Form()]) -> Response:
     """Accept the replies of a page that say when an account last published."""
     store, accepted = context.app.store, []
     with context.confirmations.lock:  # both requests of a double click arrive together
