@@ -68,15 +68,15 @@ class AccountView(AccountStatus):
     domain_expiry: DomainExpiry | None = None
 
     @property
-    def can_be_vouched_for(self) -> bool:
+    def can_be_attested(self) -> bool:
         """Return True if no check can see the account, and none says that it is gone."""
         is_unseen = self.latest_presence is Presence.UNKNOWN
         return is_unseen and self.state is not AccountState.GONE and not self.is_attested
 
     @property
     def shown_state(self) -> str:
-        """Return the state as pages and exports show it: `by_word` if a person says so."""
-        return "by_word" if self.is_attested else self.state.value
+        """Return the state as pages and exports show it: `attested` if a person says so."""
+        return "attested" if self.is_attested else self.state.value
 
     @property
     def activity_term(self) -> str:
@@ -87,11 +87,15 @@ class AccountView(AccountStatus):
 
 @dataclass(frozen=True, slots=True)
 class UncheckedItem:
-    """A status that is not a gap: something could not be checked, or is not used by choice."""
+    """A status that is not a gap: something could not be checked, or is not used by choice.
+
+    `account_id` is None for a channel that is not used.
+    """
 
     channel: str
     code: str
     params: Mapping[str, FactValue] = field(default_factory=dict)
+    account_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +333,16 @@ def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[Unch
         params: dict[str, FactValue] = {"url": account.url, "last_date": last_date}
         is_unknown = status.latest_presence is Presence.UNKNOWN
         if status.checked_at is None or status.checked_at < context.run_started_at:
-            yield UncheckedItem(channel, "not_checked", params)
+            code = "not_checked"
         elif status.other_account_streak is not None:
+            code = "channel_unconfirmed"
             params |= {"cause": "different_account", "found": status.other_account_streak.cause}
-            yield UncheckedItem(channel, "channel_unconfirmed", params)
         elif is_unknown and status.latest_reason is not Reason.WRONG_TARGET:
+            code = UNKNOWN_ITEM_CODES.get(channel, "channel_unknown")
             params["cause"] = str(status.latest_reason or "unreadable")
-            yield UncheckedItem(channel, UNKNOWN_ITEM_CODES.get(channel, "channel_unknown"), params)
+        else:
+            continue
+        yield UncheckedItem(channel, code, params, status.account_id)
 
 
 def _iter_channels_none_by_choice(

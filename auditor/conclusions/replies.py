@@ -209,7 +209,7 @@ def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | No
     for account in view.accounts:
         is_possible = kind is not ReplyKind.PROMISED
         if kind is ReplyKind.SEEN:
-            is_possible = account.can_be_vouched_for
+            is_possible = account.can_be_attested
         if kind is ReplyKind.DOMAIN_EXPIRES:
             is_possible = account.domain_expiry is not None
         if is_possible and account.account_id == form.account_id:

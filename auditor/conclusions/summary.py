@@ -103,7 +103,7 @@ def _summarize_gap(gap: Gap) -> OpenGap:
 STATUSES_BY_WEIGHT = (
     ChannelStatus.PRESENT,
     ChannelStatus.SILENT,
-    ChannelStatus.BY_WORD,
+    ChannelStatus.ATTESTED,
     ChannelStatus.BY_CHOICE,
     ChannelStatus.UNKNOWN,
     ChannelStatus.NOT_CHECKED,
@@ -144,7 +144,7 @@ def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
 
 def find_account_status(view: AssociationView, account: AccountView) -> ChannelStatus:
     """Return the status of an account: its open gaps decide, then its state."""
-    status = ChannelStatus.BY_WORD if account.is_attested else STATUS_BY_STATE[account.state]
+    status = ChannelStatus.ATTESTED if account.is_attested else STATUS_BY_STATE[account.state]
     if account.key is None and account.kind not in POSSIBLE_ACCOUNT_KINDS:
         status = ChannelStatus.NONE
     # A run cannot check an invalid link.
@@ -279,7 +279,7 @@ def is_search_match(summary: AssociationSummary | Association, search_words: Ite
 BAR_STATUSES = (
     ChannelStatus.PRESENT,
     ChannelStatus.SILENT,
-    ChannelStatus.BY_WORD,
+    ChannelStatus.ATTESTED,
     ChannelStatus.UNKNOWN,
     ChannelStatus.BROKEN,
 )
@@ -318,7 +318,7 @@ class ChannelFigures:
     @property
     def high(self) -> float:
         """Return the percentage if every account that was not seen and is not broken worked."""
-        unseen = (ChannelStatus.BY_WORD, ChannelStatus.UNKNOWN, ChannelStatus.NOT_CHECKED)
+        unseen = (ChannelStatus.ATTESTED, ChannelStatus.UNKNOWN, ChannelStatus.NOT_CHECKED)
         possible_count = self.confirmed_count + sum(self.counts[status] for status in unseen)
         return to_percent(possible_count, self.association_count)
 

@@ -133,7 +133,7 @@ def count_facets(
 GRID_CHOICES = (
     ("gap_kind", GapKind.BROKEN, ChannelStatus.BROKEN),
     ("gap_kind", GapKind.SILENT, ChannelStatus.SILENT),
-    ("state", ChannelStatus.BY_WORD, ChannelStatus.BY_WORD),
+    ("state", ChannelStatus.ATTESTED, ChannelStatus.ATTESTED),
     ("state", ChannelStatus.UNKNOWN, ChannelStatus.UNKNOWN),
     ("gap_kind", GapKind.IMPROVE, ""),
     ("gap_kind", GapKind.NO_ACCOUNT, ""),

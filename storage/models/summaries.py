@@ -62,7 +62,7 @@ class ChannelStatus(StrEnum):
     PRESENT = "present"
     SILENT = "silent"
     """The account is there, but an open gap says that nothing is published."""
-    BY_WORD = "by_word"
+    ATTESTED = "attested"
     """The account could not be checked, or was missing; a person says that it is there."""
     UNKNOWN = "unknown"
     """The account could not be checked."""

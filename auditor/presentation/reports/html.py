@@ -71,12 +71,14 @@ CONTENT_SECURITY_POLICY = (
 
 MAX_TYPED_CHARACTERS = 500
 """A refused value comes back to its form in the address, but not a longer one."""
-REFUSED_VALUES = frozenset(
-    {
-        *("invalid_address", "invalid_day", "invalid_expiry", "invalid_post", "invalid_post_day"),
-        "missing_text",
-    }
-)
+REFUSED_VALUES = {
+    "invalid_address",
+    "invalid_day",
+    "invalid_expiry",
+    "invalid_post",
+    "invalid_post_day",
+    "missing_text",
+}
 """Refusals that are shown in the form, because a field of it has to be corrected."""
 
 
@@ -172,7 +174,6 @@ def render_report(
     translator, is_interactive = get_html_translator(language), forms is not None
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
-    accounts_by_url = {account.url: account for account in view.accounts}
     question = Translator(language).translate(
         "Hello, this is {association}. We have a question about our report.",
         association=view.association.display_name(language),
@@ -194,12 +195,7 @@ def render_report(
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
         further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
-        unchecked=[
-            (described, accounts_by_url.get(str(item.params.get("url"))))
-            for described, item in zip(
-                text.describe_unchecked(view, translator), view.unchecked, strict=True
-            )
-        ],
+        unchecked=list(zip(view.unchecked, text.describe_unchecked(view, translator), strict=True)),
         **_build_news(view, forms, as_of, Translator(language)),
         opened_gaps=list_recently_opened_gaps(view, as_of),
         channel_points=sum_channel_points(config.unmixed_channels),
@@ -347,18 +343,17 @@ def publish_site(
     total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
     written: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / MANIFEST
-    with _lock_folder(folder), manifest.open("a+", encoding="utf-8") as started:
-        started.seek(0)
-        published = set(re.findall(r"^(?:[a-z]{2}/)?[^/\n]+\.html$", started.read(), re.MULTILINE))
+    with _lock_folder(folder), (folder / MANIFEST).open("a+", encoding="utf-8") as manifest:
+        manifest.seek(0)
+        published = set(re.findall(r"^(?:[a-z]{2}/)?[^/\n]+\.html$", manifest.read(), re.MULTILINE))
         for name in STYLE_SHEETS:
             _write_page(
                 folder, name, files("auditor.web").joinpath("static", name).read_text("utf-8")
             )
         for name, content in render_site_pages(overview, app.config):
             if name not in published:
-                started.write(f"{name}\n")
-                started.flush()
+                manifest.write(f"{name}\n")
+                manifest.flush()
             _write_page(folder, name, content)
             written.append(name)
             if on_progress:

@@ -82,9 +82,9 @@ async def test_word_of_associations_counts_apart_until_it_ends(network):
         get_text(client, "/en/replies", "20 replies on this page say")
         location = accept_all(client, network)
         get_text(client, location, "Accepted: 20.", "1 reply waiting")
-        assert count_statuses(network) == {ChannelStatus.BY_WORD: 20, ChannelStatus.UNKNOWN: 6}
-        get_text(client, "/en/", "<b>0</b> present", "state=by_word")
-        get_text(client, "/en/associations?channel=twitter&state=by_word", "20 associations")
+        assert count_statuses(network) == {ChannelStatus.ATTESTED: 20, ChannelStatus.UNKNOWN: 6}
+        get_text(client, "/en/", "<b>0</b> present", "state=attested")
+        get_text(client, "/en/associations?channel=twitter&state=attested", "20 associations")
 
         view = load_association_view(network.store, network.config, valid[0])
         assert "sur parole · https://x.com/" in format_association_report(view, NOW, "fr")
@@ -92,7 +92,7 @@ async def test_word_of_associations_counts_apart_until_it_ends(network):
     network.web.answers[build_account(valid[0]).typed_text] = "gone"
     for day in (2, 5, 9):
         await execute_run(network, night_of(day))
-    newer_absence = {ChannelStatus.BROKEN: 1, ChannelStatus.BY_WORD: 19, ChannelStatus.UNKNOWN: 6}
+    newer_absence = {ChannelStatus.BROKEN: 1, ChannelStatus.ATTESTED: 19, ChannelStatus.UNKNOWN: 6}
     assert count_statuses(network, night_of(9) + timedelta(hours=9)) == newer_absence
     await execute_run(network, night_of(366))
     over = {ChannelStatus.BROKEN: 1, ChannelStatus.UNKNOWN: 25}

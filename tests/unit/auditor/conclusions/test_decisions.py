@@ -121,9 +121,9 @@ async def test_confirmed_account_is_present_for_twelve_months(command_line):
         "seen by a person: nour on Facebook, according to Amina, until 1 March 2027, "
         "shown immediately, decision 1\n"
     )
-    assert command_line.states("nour")["u:nour"] == "by_word"
+    assert command_line.states("nour")["u:nour"] == "attested"
     command_line.now += timedelta(days=365)
-    assert command_line.states("nour")["u:nour"] == "by_word", "until the next run"
+    assert command_line.states("nour")["u:nour"] == "attested", "until the next run"
     await command_line.execute_runs(366)
     assert command_line.states("nour")["u:nour"] == "unknown"
 
@@ -132,7 +132,7 @@ async def test_confirmation_against_a_confirmed_absence_lasts_180_days(command_l
     await command_line.confirm_absence(NOUR)
     assert command_line.states("nour")["u:nour"] == "gone"
     command_line.decide("confirm", "nour", "facebook")
-    assert command_line.states("nour")["u:nour"] == "by_word"
+    assert command_line.states("nour")["u:nour"] == "attested"
     assert command_line.items("decide", "list")[0]["until"] == "2026-09-03T06:30:00Z"
     await command_line.execute_runs(7)
     assert ("facebook", "channel_dead") not in command_line.gaps("nour")
