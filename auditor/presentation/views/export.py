@@ -95,11 +95,12 @@ class ExportSource:
 
     def iter_views(self) -> Iterator[AssociationView]:
         """Yield the associations of the export. They are read again for each sheet."""
-        store, config = self.app.store, self.app.config
-        if self.request.association_ids is None:
+        store, config, ids = self.app.store, self.app.config, self.request.association_ids
+        if ids is None:
             filter_ = self.request.association_filter
             yield from iter_association_views(store, config, self.now, filter_)
-        for association_id in self.request.association_ids or ():
+            return
+        for association_id in ids:
             view = load_association_view(store, config, association_id)
             if view is not None:
                 yield view

@@ -10,7 +10,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from auditor.app import App
-from auditor.conclusions.summary import get_region_key
 from auditor.core.formatting import TOKEN_BYTES, hash_token
 from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, gettext_noop
 from auditor.presentation.views.calendar import DOMAIN_GAP, build_calendar
@@ -59,7 +58,7 @@ def revoke_feed_link(context: PageContext) -> RedirectResponse:
     )
 
 
-def _open_feed(request: Request, token: str, language: str | None = None) -> RequestContext:
+def _open_feed(request: Request, token: str, language: str = "") -> RequestContext:
     """Return the context of the user whose link has a token.
 
     Raises HTTPException: 410 for another token, and 404 where no one may log in.
@@ -75,14 +74,13 @@ def _open_feed(request: Request, token: str, language: str | None = None) -> Req
     with suppress(StoreError):  # another process may hold the database for long
         app.store.feed_links.mark_used(token_hash, state.clock())
     request.scope["user"] = user
-    is_known = language in LOCALE_BY_LANGUAGE
-    return build_request_context(
-        request, language if language and is_known else app.config.network.language
-    )
+    if language not in LOCALE_BY_LANGUAGE:
+        language = app.config.network.language
+    return build_request_context(request, language)
 
 
 @router.get("/feeds/{token}/calendar.ics", dependencies=[access.PUBLIC_ACCESS])
-def get_calendar(request: Request, token: str, lang: str | None = None) -> Response:
+def get_calendar(request: Request, token: str, lang: str = "") -> Response:
     """Send the promises and the domains to renew of the associations that the user manages."""
     context = _open_feed(request, token, lang)
     found = context.load_fresh_store().gap_search.list_visible_gaps(
@@ -113,14 +111,11 @@ def _iter_promises(context: RequestContext) -> Iterator[tuple[Association, Follo
 def get_items(request: Request, token: str, kind: FeedKind) -> StreamingResponse:
     """Stream the items of `auditor export`, of the user's regions and without contacts."""
     context = _open_feed(request, token)
-    user, store = context.user, context.app.store
     association_ids = None
-    if user and user.regions:
-        association_ids = tuple(
-            association.id
-            for association in store.registry.list_associations()
-            if association.region and get_region_key(association.region) in user.regions
-        )
+    if context.user and context.user.regions:
+        associations = context.app.store.registry.list_associations()
+        managed = filter(context.can_manage_association, associations)
+        association_ids = tuple(association.id for association in managed)
     export_request = ExportRequest(
         kind=kind,
         format="json",
