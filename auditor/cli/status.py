@@ -207,8 +207,9 @@ def _describe_notes(
         day, other = map(ENGLISH.format_date, (item["delayed_run"], item["run"]))
         yield f"The check of {day} has not started: the one of {other} has not finished."
     if waiting:
-        accounts = count_noun(waiting[0], "failed account")
-        yield f"Waiting until {waiting[1]:%H:%M} UTC to check {accounts} again."
+        count, starts_at = waiting
+        accounts = count_noun(count, "failed account")
+        yield f"Waiting until {starts_at:%H:%M} UTC to check {accounts} again."
     if item["not_reached"] and item["state"] == "done":
         verb = "it comes" if item["not_reached"] == 1 else "they come"
         left = count_noun(item["not_reached"], "account")

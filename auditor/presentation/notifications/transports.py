@@ -194,7 +194,7 @@ def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
         connection.ehlo_or_helo_if_needed()
         if smtp.security == "starttls":
             connection.starttls(context=context)
-            connection.ehlo()  # the server has forgotten the first one
+            connection.ehlo()  # after STARTTLS both sides begin anew (RFC 3207)
         if smtp.user and smtp.password:
             connection.login(smtp.user, smtp.password.get_secret_value())
         yield connection

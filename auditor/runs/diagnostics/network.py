@@ -1,9 +1,9 @@
 """Diagnose the network: address guard, proxy, DNS, clock, mail server and the channels.
 
 One polite request is sent to a canary of each channel, all at the same time and in ten seconds at
-most, an invented name is resolved, and the mail server is asked to log in. The requests use the
-fetcher of the runs with its SSRF guard. Only whether a response arrives is reported; the next run
-evaluates the pages.
+most, and an invented name is resolved. The requests use the fetcher of the runs with its SSRF
+guard. Only whether a response arrives is reported; the next run evaluates the pages. If mail is
+configured, the doctor logs in to the mail server and sends nothing.
 """
 
 from __future__ import annotations
