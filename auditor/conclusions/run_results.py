@@ -286,7 +286,7 @@ def count_statuses(
         counts[group].update([ALL_FACET, *facets])
 
 
-SUMMARY_FORMAT_VERSION = 9
+SUMMARY_FORMAT_VERSION = 10
 """Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}
