@@ -27,10 +27,12 @@ from storage.observations.observations import select_newest_domain_checks
 from storage.read_model import consistency
 from storage.read_model.consistency import FacetCountsByGroup
 from storage.sanitize import sanitize, to_utc
+from storage.tables.communication import SURVEY_ANSWER, SurveyAnswer
 from storage.tables.core import (
     ACCOUNT,
     ACCOUNT_STATUS,
     ASSOCIATION,
+    CONTACT,
     DECISION,
     DECISION_WITHDRAWAL,
     GAP,
@@ -162,7 +164,8 @@ class ConclusionRepository(Repository):
     ) -> AssociationData:
         """Return all data of these associations as of one time, sorted by id.
 
-        Withdrawn associations are left out. `domain_checks` has the newest one of each account.
+        Withdrawn associations are left out. `domain_checks` has the newest one of each account, and
+        `media_officers` the contacts that say who runs the channels.
         """
         ids = list(association_ids)
         is_own_account = ACCOUNT.c.association.in_(ids)
@@ -178,6 +181,10 @@ class ConclusionRepository(Repository):
         if not include_closed_gaps:
             gaps = gaps.where(IS_NOT_CLOSED)
         decisions = SELECT_DECISIONS.where(DECISION.c.association.in_(ids))
+        answers = select(SURVEY_ANSWER).where(SURVEY_ANSWER.c.association.in_(ids))
+        officers = select(CONTACT.c.association, CONTACT.c.media_officer).where(
+            CONTACT.c.association.in_(ids), CONTACT.c.media_officer.is_not(None)
+        )
         domain_checks = select_newest_domain_checks(select(ACCOUNT.c.id).where(is_own_account))
         with self._database.begin_read() as connection:
 
@@ -191,6 +198,8 @@ class ConclusionRepository(Repository):
                 "proposals": load(proposals, to_proposal, "id"),
                 "gaps": load(gaps, to_gap, "id"),
                 "decisions": load(decisions, to_decision, "id"),
+                "answers": load(answers, lambda row: SurveyAnswer(**row._asdict()), "id"),
+                "media_officers": list(connection.execute(officers)),
                 "domain_checks": load(domain_checks, to_domain_check, "account_id"),
             }
 

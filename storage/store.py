@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         FollowUpRepository,
         ReplyRepository,
         ReportLinkRepository,
+        SurveyAnswerRepository,
     )
     from storage.conclusions import (
         AccountStatusRepository,
@@ -60,6 +61,7 @@ REPOSITORIES = {
     "report_links": ("storage.communication.report_links", "ReportLinkRepository"),
     "replies": ("storage.communication.report_links", "ReplyRepository"),
     "completed_steps": ("storage.communication.report_links", "CompletedStepRepository"),
+    "survey_answers": ("storage.communication.report_links", "SurveyAnswerRepository"),
     "follow_ups": ("storage.communication.report_links", "FollowUpRepository"),
     "users": ("storage.users", "UserRepository"),
     "sessions": ("storage.users", "SessionRepository"),
@@ -96,6 +98,7 @@ class Store(Database):
     report_links: ReportLinkRepository
     replies: ReplyRepository
     completed_steps: CompletedStepRepository
+    survey_answers: SurveyAnswerRepository
     follow_ups: FollowUpRepository
     users: UserRepository
     sessions: SessionRepository

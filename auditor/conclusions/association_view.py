@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import chain, filterfalse
 from operator import attrgetter
 
 from auditor.checking.circuit_breaker import REQUESTED_KINDS
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
+from auditor.core.reference.survey import load_questions
 from auditor.rules import engine
 from auditor.rules.account_status import ActivityBands
 from auditor.rules.association import MAX_PROPOSALS, build_rule_context
@@ -34,6 +35,7 @@ from storage.models.audit import (
     GapKind,
     Proposal,
 )
+from storage.tables.communication import SurveyAnswer
 from storage.tables.mappers import get_field_values
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
@@ -98,6 +100,40 @@ class UncheckedItem:
     account_id: int | None = None
 
 
+ANSWER_VALIDITY = timedelta(days=365)
+"""How long an answer to the survey counts."""
+OFFICER_QUESTION = "media_officer"
+"""The question who runs the channels, to which the registry may have an answer too."""
+REGISTRY = "registry"
+"""The author of the answer that the registry gives."""
+
+
+def select_valid_answers(state: AssociationState, as_of: datetime) -> dict[str, SurveyAnswer]:
+    """Return the answers of an association that count, by question: the newest, for a year. Pure.
+
+    Without an answer to who runs the channels, that of the registry counts.
+    """
+    questions, newest = load_questions(), {row.question: row for row in state.answers}
+    valid = {
+        code: newest[code]
+        for code, question in questions.items()
+        if code in newest
+        and newest[code].answer in question.answers
+        and as_of < newest[code].answered_at + ANSWER_VALIDITY
+    }
+    officer = state.media_officer or ""
+    if officer in questions[OFFICER_QUESTION].answers:
+        registered = SurveyAnswer(
+            association=state.association.id,
+            question=OFFICER_QUESTION,
+            answer=officer,
+            answered_at=as_of,
+            author=REGISTRY,
+        )
+        valid.setdefault(OFFICER_QUESTION, registered)
+    return valid
+
+
 @dataclass(frozen=True, slots=True)
 class AssociationView:
     """One association.
@@ -105,8 +141,8 @@ class AssociationView:
     `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has
     every row. `watched_gaps` failed decisively, but too few runs have confirmed it: they are no
     problems yet. `waived_gaps` are ignored by a decision. `decisions` are those in force.
-    `is_checked` is False before the first run that looks at the association; its page shows no
-    score until then.
+    `answers` to the survey are those that count, by question. `is_checked` is False before the
+    first run that looks at the association; its page shows no score until then.
     """
 
     association: Association
@@ -121,6 +157,7 @@ class AssociationView:
     waived_gaps: tuple[Gap, ...] = ()
     moved_channels: frozenset[str] = frozenset()
     decisions: tuple[Decision, ...] = ()
+    answers: Mapping[str, SurveyAnswer] = field(default_factory=dict)
     is_checked: bool = True
 
     @property
@@ -255,6 +292,7 @@ def build_association_view(
         waived_gaps=tuple(waived),
         moved_channels=context.moved_channels,
         decisions=tuple(in_force),
+        answers=select_valid_answers(association_state, evaluation_time.run_started_at),
         is_checked=is_checked,
     )
 
@@ -264,12 +302,14 @@ def find_next_change_date(
 ) -> date | None:
     """Return the day whose run may change the view of unchanged rows, or None. Pure.
 
-    The activity band changes as days pass, and decisions end.
+    The activity band changes as days pass, and decisions and answers end.
     """
     change_dates = set()
     for _, activity in view.iter_last_activities():
         change_dates.add(bands.find_next_change_date(activity, run_started_at) or date.max)
-    for end in chain.from_iterable(map(iter_decision_ends, view.decisions)):
+    answers = view.answers.values()
+    answer_ends = [row.answered_at + ANSWER_VALIDITY for row in answers if row.author != REGISTRY]
+    for end in chain(answer_ends, *map(iter_decision_ends, view.decisions)):
         if end > run_started_at:
             change_dates.add(end.date())
     return min(change_dates - {date.max}, default=None)

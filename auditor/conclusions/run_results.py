@@ -52,11 +52,12 @@ from storage.models.audit import (
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
 from storage.store import Store
+from storage.tables.communication import SurveyAnswer
 
 ASSOCIATION_BATCH_SIZE = 500
 """Associations that are loaded together; one alone takes 5 ms of queries (measured 2026-11)."""
 
-Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
+Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision, SurveyAnswer)
 Record = TypeVar("Record", AccountStatus, Observation, DomainCheck)
 Value = TypeVar("Value")
 
@@ -201,10 +202,11 @@ def assemble_association_states(
     associations: Iterable[Association], association_data: AssociationData
 ) -> Iterator[AssociationState]:
     """Yield the state of each association from data loaded for several."""
-    kinds = ("accounts", "proposals", "gaps", "decisions")
+    kinds = ("accounts", "proposals", "gaps", "decisions", "answers")
     groups = {kind: group_by_association(association_data[kind]) for kind in kinds}
     statuses = index_by_account(association_data["statuses"])
     domain_checks = index_by_account(association_data["domain_checks"])
+    media_officers: dict[str, str] = dict(association_data["media_officers"])
     for association in associations:
         rows = {kind: tuple(groups[kind][association.id]) for kind in kinds}
         accounts = rows["accounts"]
@@ -212,6 +214,7 @@ def assemble_association_states(
             association=association,
             statuses=_select_of_accounts(accounts, statuses),
             domain_checks=_select_of_accounts(accounts, domain_checks),
+            media_officer=media_officers.get(association.id),
             **rows,
         )
 
@@ -286,7 +289,7 @@ def count_statuses(
         counts[group].update([ALL_FACET, *facets])
 
 
-SUMMARY_FORMAT_VERSION = 10
+SUMMARY_FORMAT_VERSION = 11
 """Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}

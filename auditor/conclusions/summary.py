@@ -8,11 +8,16 @@ Lists, exports and meeting packs use the same filter.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import product
 from operator import itemgetter
 
-from auditor.conclusions.association_view import AccountView, AssociationView
+from auditor.conclusions.association_view import (
+    OFFICER_QUESTION,
+    REGISTRY,
+    AccountView,
+    AssociationView,
+)
 from auditor.config.schema import Config
 from auditor.core.reference.gap_catalogue import get_gap_kind, get_gap_rank
 from auditor.core.reference.places import find_region_code, list_region_names, list_town_names
@@ -53,6 +58,12 @@ def build_summary_record(
         changes[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
     for gap in view.gaps:
         changes[f"open:{get_gap_kind(gap)}"] += 1
+    # How fast problems are mended, by who runs the channels.
+    if officer := summary.answers.get(OFFICER_QUESTION):
+        for gap in view.reportable_gaps:
+            opened_at = gap.opened_at or gap.first_seen
+            is_mended = gap.closed_at is not None and gap.closed_at - opened_at <= MENDING_PERIOD
+            changes[f"mended:{opened_at.date()}:{officer}:{'yes' if is_mended else 'no'}"] += 1
     return SummaryRecord(
         summary=summary,
         facets=build_facets(summary),
@@ -86,6 +97,8 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         gaps=tuple(map(_summarize_gap, view.gaps)),
         watched=tuple(map(_summarize_gap, view.watched_gaps)),
         proposal_count=len(view.proposals),
+        answers={question: row.answer for question, row in view.answers.items()},
+        is_officer_registered=any(row.author == REGISTRY for row in view.answers.values()),
         unchecked=(
             *view.iter_unknown_checks(),
             *((gap.channel, "unconfirmed") for gap in view.watched_gaps),
@@ -111,6 +124,15 @@ STATUSES_BY_WEIGHT = (
     ChannelStatus.NONE,
 )
 """The first status of its accounts, or of its choice, is that of an association on a channel."""
+STATUS_GROUPS = {
+    "declared": frozenset(ChannelStatus) - {ChannelStatus.NONE, ChannelStatus.BY_CHOICE},
+    "seen": frozenset({ChannelStatus.PRESENT, ChannelStatus.SILENT}),
+}
+"""Groups of statuses that filters select together: an account is registered, or seen to work."""
+MENDING_PERIOD = timedelta(days=90)
+"""How soon a problem must be mended to count as such in the comparison of the survey."""
+NO_ANSWER_FACET = "answer:none"
+"""The facet of associations that have answered no question of the survey."""
 STATUS_BY_STATE = {
     AccountState.PRESENT: ChannelStatus.PRESENT,
     AccountState.UNKNOWN: ChannelStatus.UNKNOWN,
@@ -190,6 +212,8 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
     for channel, channel_summary in summary.channels.items():
         status = channel_summary.status
         yield f"status:{channel}:{status}"
+        groups = (name for name, statuses in STATUS_GROUPS.items() if status in statuses)
+        yield from map(f"status:{channel}:{{}}".format, groups)
         # On an optional channel nothing is missing.
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
             yield f"any:{status}"
@@ -202,8 +226,18 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
             yield facet
             yield f"{facet}@{gap.channel}"
         yield f"gap_channel:{gap.channel}"
+    yield from _iter_answer_facets(summary)
     if summary.watched and not any(get_gap_kind(gap) is GapKind.BROKEN for gap in summary.gaps):
         yield WATCH_FACET
+
+
+def _iter_answer_facets(summary: AssociationSummary) -> Iterator[str]:
+    for question, answer in summary.answers.items():
+        yield f"answer:{question}:{answer}"
+    if summary.is_officer_registered:
+        yield f"answer:{OFFICER_QUESTION}:{REGISTRY}"
+    if len(summary.answers) == summary.is_officer_registered:
+        yield NO_ANSWER_FACET
 
 
 def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
@@ -388,11 +422,13 @@ NO_GAPS = "none"
 class AssociationFilter:
     """A filter of associations; an empty text does not filter.
 
-    `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`. With a
-    channel all three are about it, else about any channel. `NO_GAPS` as `gap_kind` is about all
-    channels. `channel` alone selects associations with an open gap on it. `reason` is why the
-    channel could not be checked; without a channel it selects nothing. `q` are beginnings of words
-    of the names, the id, town, region or tags.
+    `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`, or with
+    a channel a group of them (`STATUS_GROUPS`). With a channel all three are about it, else about
+    any channel. `NO_GAPS` as `gap_kind` is about all channels. `channel` alone selects associations
+    with an open gap on it. `reason` is why the channel could not be checked; without a channel it
+    selects nothing. `answer` is a question of the survey and an answer (`training:yes`), or `none`
+    for associations without any. `q` are beginnings of words of the names, the id, town, region or
+    tags.
     """
 
     region: str = ""
@@ -403,6 +439,7 @@ class AssociationFilter:
     channel: str = ""
     state: str = ""
     reason: str = ""
+    answer: str = ""
     q: str = ""
 
     def select_views(
@@ -437,6 +474,7 @@ class AssociationFilter:
             ("region", get_region_key(self.region), ""),
             ("tag", self.tag, ""),
             ("level", self.level, ""),
+            ("answer", self.answer, ""),
         }
         facets = {f"{name}:{value}{suffix}" for name, value, suffix in of_any | of_channel if value}
         if self.gap_kind == NO_GAPS:

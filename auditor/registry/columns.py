@@ -15,6 +15,7 @@ import tomli
 
 from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.survey import format_answer
 from probes.links.cells import is_none_answer
 from storage.models.audit import LINKS_COLUMN
 
@@ -119,7 +120,9 @@ def parse_media_officer(text: str | None) -> str | None:
 def format_media_officer(code_or_name: str | None, translator: Translator | None) -> str:
     """Return the translated code, a name unchanged, or "" if there is none."""
     text = code_or_name or ""
-    return translator.term("officer", text) if text and translator else text
+    return (
+        format_answer("media_officer", text, translator.language) if text and translator else text
+    )
 
 
 def can_name_person(text: str) -> bool:

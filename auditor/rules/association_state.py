@@ -32,6 +32,7 @@ from storage.models.audit import (
     Observation,
     Proposal,
 )
+from storage.tables.communication import SurveyAnswer
 
 DISPUTE_VALIDITY = timedelta(days=180)
 ATTESTATION_VALIDITY = timedelta(days=365)
@@ -164,7 +165,8 @@ def is_disowning(decision: Decision) -> bool:
 class AssociationState:
     """The stored state of one association; `gaps` includes closed ones.
 
-    `domain_checks` has the newest domain check by account.
+    `domain_checks` has the newest domain check by account. `answers` to the survey are in the order
+    of their ids, and `media_officer` is what the registry says.
     """
 
     association: Association
@@ -174,6 +176,8 @@ class AssociationState:
     gaps: tuple[Gap, ...] = ()
     decisions: tuple[Decision, ...] = ()
     domain_checks: Mapping[int, DomainCheck] = field(default_factory=dict)
+    answers: tuple[SurveyAnswer, ...] = ()
+    media_officer: str | None = None
 
     def get_status(self, row: AccountRow) -> AccountStatus:
         """Return the status of an account; a new one if it was never checked."""

@@ -55,6 +55,7 @@ from auditor.web.routes import (
     report,
     report_links,
     runs,
+    survey,
     undo,
     users,
 )
@@ -139,6 +140,7 @@ ROUTERS = (
     registry_entry.router,
     report.router,
     report_links.router,
+    survey.router,
     undo.router,
     associations.router,  # last: its pages match any path below /associations/
 )

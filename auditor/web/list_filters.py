@@ -6,9 +6,11 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from auditor.conclusions.summary import NO_GAPS, AssociationFilter
+from auditor.conclusions.association_view import REGISTRY
+from auditor.conclusions.summary import NO_GAPS, STATUS_GROUPS, AssociationFilter
 from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.survey import format_answer, load_questions
 from auditor.presentation.views.export import EXPORT_FORMATS
 from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.web.request_context import RequestContext, build_url
@@ -62,6 +64,17 @@ def _describe_gap_kind(value: str, translator: Translator) -> str:
     return translator.translate("No problems")
 
 
+def format_answer_filter(value: str, translator: Translator) -> str:
+    """Return the label of a filter by an answer to the survey, such as `training:yes`."""
+    question, _, answer = value.partition(":")
+    if question not in load_questions():
+        return translator.translate("No answer to the survey")
+    if answer == REGISTRY:
+        answer = translator.translate("only according to the registry")
+    heading = translator.term("heading", question)
+    return translator.format_pair(heading, format_answer(question, answer, translator.language))
+
+
 FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "region": lambda value, translator: translator.region_name(value),
     "tag": lambda value, _translator: value,
@@ -71,6 +84,7 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "state": lambda value, translator: translator.term("channel_status", value),
     "reason": lambda value, translator: translator.term("cause", value),
     "gap_kind": _describe_gap_kind,
+    "answer": format_answer_filter,
     "q": lambda value, _translator: value,
 }
 """Returns the label of a filter's value, by the filter's name."""
@@ -112,7 +126,15 @@ def build_filter_choices(context: RequestContext) -> dict[str, FieldChoices]:
         "gap_codes": list_gap_choices(translator),
         "channels": list_channel_choices(context),
         "kinds": list_kind_choices(translator, NO_GAPS),
-        "statuses": [(item, translator.term("channel_status", item)) for item in ChannelStatus],
+        "statuses": [
+            (item, translator.term("channel_status", item))
+            for item in (*ChannelStatus, *STATUS_GROUPS)
+        ],
+        "answers": [
+            (f"{code}:{answer}", format_answer_filter(f"{code}:{answer}", translator))
+            for code, question in load_questions().items()
+            for answer in question.answers
+        ],
     }
 
 
@@ -125,7 +147,8 @@ def count_facets(
     """
     counts = context.app.store.counts
     base = replace(association_filter, gap_kind="", gap="", channel="", state="", reason="")
-    if not base.search_words and not base.level and len(base.facets) < 2:
+    is_group = not base.search_words and not base.level and not base.answer
+    if is_group and len(base.facets) < 2:
         return counts.get_facet_counts(next(iter(base.facets), NETWORK_GROUP))
     return counts.counts_for_small_selection(base.facets, search_terms=base.search_words)
 
@@ -162,7 +185,7 @@ def build_grid_chips(
         option = replace(base, **choice)
         is_chosen = option == replace(current, reason="")
         # The counts are those of the region, tag, level and words.
-        counted = replace(option, region="", tag="", level="", q="")
+        counted = replace(option, region="", tag="", level="", answer="", q="")
         facet = next(iter(counted.facets), ALL_FACET)
         return {
             "label": label[:1].upper() + label[1:],

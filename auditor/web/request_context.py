@@ -462,6 +462,11 @@ def list_navigation_entries(
             ("runs", translate("Check log")),
         ),
         *([messages] if is_coordinator else []),
-        _build_entry(translate("Meeting"), "people", ("meeting", translate("Meeting"))),
+        _build_entry(
+            translate("Meeting"),
+            "people",
+            ("meeting", translate("Meeting")),
+            ("survey", translate("Survey")),
+        ),
         _build_entry(translate("Settings"), "sliders", *settings),
     ]

@@ -1,9 +1,9 @@
-"""Report links, and what comes back: replies, ticked steps, and the follow-up log.
+"""Report links, and what comes back: replies, ticked steps, answers, and the follow-up log.
 
 Only hashes of the tokens of links are stored.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
@@ -11,15 +11,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, exists
 from sqlalchemy.orm import aliased
-from sqlmodel import col, delete, func, select, update
+from sqlmodel import and_, col, delete, func, select, update
 
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.audit import Gap
 from storage.models.users import FollowUpKind, ReplyOutcome, ReportLinkState
+from storage.read_model import consistency
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink
+from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink, SurveyAnswer
 from storage.tables.core import ASSOCIATION, GAP
 from storage.tables.mappers import RegionFilter, build_region_filter
 
@@ -252,6 +253,42 @@ class CompletedStepRepository(Repository):
                     completed.completed_at = now
             for step in set(steps).difference(map(attrgetter("step"), ticked)):
                 session.add(CompletedStep(**key, step=step, completed_at=now))
+
+
+class SurveyAnswerRepository(Repository):
+    """Stores the answers of associations to the survey. They are read with their association."""
+
+    def add_all(self, answers: Sequence[SurveyAnswer]) -> list[int]:
+        """Store answers and return their ids. Earlier answers stay, and no longer count."""
+        with self._database.begin_write_session() as session:
+            session.add_all(answers)
+            owners = map(attrgetter("association"), answers)
+            consistency.mark_stale(self._database, session.connection(), owners)
+            session.flush()
+            return [answer.id for answer in answers]
+
+    def replace(self, answer: SurveyAnswer) -> None:
+        """Store the answer of an association itself, instead of its own one of the last day."""
+        is_own = and_(
+            col(SurveyAnswer.association) == answer.association,
+            col(SurveyAnswer.question) == answer.question,
+            col(SurveyAnswer.author) == "",
+        )
+        yesterday = to_utc(answer.answered_at) - timedelta(days=1)
+        with self._database.begin_write_session() as session:
+            session.exec(
+                delete(SurveyAnswer).where(is_own, col(SurveyAnswer.answered_at) > yesterday)
+            )
+            session.add(answer)
+            consistency.mark_stale(self._database, session.connection(), [answer.association])
+
+    def remove(self, answer_ids: Collection[int]) -> None:
+        """Remove answers, so that earlier ones count again."""
+        is_chosen = col(SurveyAnswer.id).in_(answer_ids)
+        with self._database.begin_write_session() as session:
+            owners = session.exec(select(SurveyAnswer.association).where(is_chosen)).all()
+            consistency.mark_stale(self._database, session.connection(), owners)
+            session.exec(delete(SurveyAnswer).where(is_chosen))
 
 
 class FollowUpRepository(Repository):

@@ -89,7 +89,8 @@ class AssociationSummary:
     """An association as a list shows it.
 
     `gaps` are the visible ones in the order of lists, and `watched` may become gaps. `unchecked`
-    has the channel and reason of each account whose newest check was inconclusive. `changed_at` is
+    has the channel and reason of each account whose newest check was inconclusive. `answers` to the
+    survey are by question; that to who runs the channels may be the registry's. `changed_at` is
     when a gap last opened or closed. `is_checked` is False before the first run that looks at the
     association.
     """
@@ -107,6 +108,8 @@ class AssociationSummary:
     gaps: tuple[OpenGap, ...] = ()
     watched: tuple[OpenGap, ...] = ()
     proposal_count: int = 0
+    answers: Mapping[str, str] = field(default_factory=dict)
+    is_officer_registered: bool = False
     unchecked: tuple[tuple[str, str | None], ...] = ()
     changed_at: datetime | None = None
     is_checked: bool = True
@@ -124,7 +127,8 @@ class SummaryRecord:
     `sort_name` and `search_terms` are normalized. `reportable_gap_ranks` maps the id of each gap
     that is or was open and is not waived to its rank (`compute_gap_rank`);
     `visible_gap_ids` are those that lists show. `gap_change_counts` counts them by
-    `opened:<day>:<code>@<channel>`, `closed:…` and `open:<kind>`. `valid_until` is the first
+    `opened:<day>:<code>@<channel>`, `closed:…`, `open:<kind>`, and if it is known who runs the
+    channels, `mended:<day of opening>:<who>:<yes or no>`. `valid_until` is the first
     day on which the summary may change although no row has changed; None if never.
     """
 

@@ -300,6 +300,19 @@ class FacetCountRepository(Repository):
         counts = self.get_facet_counts(CHANGE_GROUP_PREFIX + NETWORK_GROUP, "open:")
         return {facet.removeprefix("open:"): count for facet, count in counts.items()}
 
+    def count_mended_gaps(self, until: date) -> dict[tuple[str, bool], int]:
+        """Return how many gaps that opened until a day were mended in time, and how many not.
+
+        The key says who runs the channels, and whether they were mended.
+        """
+        counts = Counter[tuple[str, bool]]()
+        facets = self.get_facet_counts(CHANGE_GROUP_PREFIX + NETWORK_GROUP, "mended:")
+        for facet, count in facets.items():
+            _, day, who, is_mended = facet.split(":")
+            if date.fromisoformat(day) <= until:
+                counts[who, is_mended == "yes"] += count
+        return dict(counts)
+
     def get_group_sizes(self, kind: Literal["region", "tag"], min_size: int = 5) -> dict[str, int]:
         """Return the sizes of the groups of a kind, without smaller ones."""
         sizes = self.get_facet_counts(prefix=f"{kind}:")

@@ -18,6 +18,8 @@ Facets: `region:â€¦` (by `auditor.conclusions.summary.get_region_key`), `city:â€
 `not_checked` (nothing is known yet), `gap:<code>`, `gap:<code>@<channel>`,
 `gap_channel:<channel>` (an open gap of the channel), `status:<channel>:<status>`, `any:<status>`,
 `unchecked:<channel>:<reason>` (why the status is unknown),
+`status:<channel>:declared` and `status:<channel>:seen` (groups of statuses),
+`answer:<question>:<answer>` and `answer:none` (of the survey), `answer:media_officer:registry`,
 `has_proposals` (a found account has to be confirmed), `to_watch` (nothing is broken, but something
 failed that further runs may confirm).
 `auditor.conclusions.summary.build_facets` creates them.
@@ -58,7 +60,7 @@ GROUP_FACET_PREFIXES = ("region:", "tag:")
 UNCOUNTED_FACET_PREFIXES = ("region:", "city:", "tag:", WORD_FACET_PREFIX)
 """Prefixes of the facets that are counted only for the network, or not at all (words)."""
 
-CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:")
+CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:", "mended:")
 """Prefixes of facets that are only counted, in groups of their own. They find no association."""
 
 FACET_KEY = ("facet", "urgency", "association")

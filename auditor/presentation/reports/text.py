@@ -265,7 +265,17 @@ ADVICE_BY_GAP = (
     ("archive_videos", ("channel_missing", "youtube")),
 )
 """Codes of advice, each with the code and channel of the gap that it is for."""
+ADVICE_BY_ANSWER = (
+    ("answer_comments", "comments", ("sometimes", "nobody")),
+    ("archive_videos", "recordings", ("disk", "phones")),
+)
+"""Codes of advice, each with the question and the answers of the survey that it is for."""
 GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
+FOLLOWED_ADVICE = {
+    ("media_officer", "dedicated"): "dedicated_person",
+    ("two_admins", "all"): "two_admins",
+}
+"""Advice that an association follows already, by its answer."""
 SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
 """Severities of website gaps that contradict the statement that the website works."""
 
@@ -369,8 +379,14 @@ def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Ga
 
 
 def choose_advice(view: AssociationView) -> list[str]:
-    """Return at most three codes of advice. Advice for open gaps comes first."""
+    """Return at most three codes of advice: for open gaps, for answers to the survey, for all."""
     open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
-    specific_advice = [advice for advice, gap in ADVICE_BY_GAP if gap in open_gaps]
+    answers = {question: row.answer for question, row in view.answers.items()}
+    followed = {FOLLOWED_ADVICE.get(answer) for answer in answers.items()}
+    advice = [
+        *(code for code, gap in ADVICE_BY_GAP if gap in open_gaps),
+        *(code for code, question, own in ADVICE_BY_ANSWER if answers.get(question) in own),
+        *(code for code in GENERAL_ADVICE if code not in followed),
+    ]
     # pieces of advice in a report
-    return [*specific_advice, *GENERAL_ADVICE][:3]
+    return list(dict.fromkeys(advice))[:3]

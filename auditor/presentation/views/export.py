@@ -24,6 +24,7 @@ from auditor.config.schema import Config
 from auditor.core.formatting import format_optional_timestamp, iter_json_document
 from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import get_gap_kind
+from auditor.core.reference.survey import format_answer, load_questions
 from auditor.presentation.views.calls import list_calls
 from auditor.presentation.views.json_items import JsonItem, build_account_item, build_gap_item
 from auditor.registry import spreadsheet, workbook_writer
@@ -154,7 +155,10 @@ class ExportColumn:
 
 @dataclass(frozen=True, slots=True)
 class ExportKind:
-    """A kind of export: its items and the columns of its table, with one of each channel or not."""
+    """A kind of export: its items and the columns of its table.
+
+    With `has_channel_columns` it has one for each channel and for each question of the survey.
+    """
 
     build_items: Callable[[ExportSource], Iterator[JsonItem]]
     columns: tuple[ExportColumn, ...]
@@ -165,6 +169,7 @@ class ExportKind:
         columns = list(self.columns)
         if self.has_channel_columns:
             columns += [_term(name, "channel_status", "channels") for name in config.channels]
+            columns += map(_answer, load_questions())
         return columns
 
     def build_table(self, source: ExportSource) -> Iterator[list[CellValue]]:
@@ -196,6 +201,10 @@ def _build_association_items(source: ExportSource) -> Iterator[JsonItem]:
             "gaps": len(view.gaps),
             "worst_kind": get_gap_kind(worst).value if worst else None,
             "worst_severity": worst.severity if worst else None,
+            "answers": {
+                question: view.answers[question].answer if question in view.answers else None
+                for question in load_questions()
+            },
             "channels": {name: summarize_channel(view, name).status.value for name in channels},
         }
 
@@ -275,6 +284,15 @@ def _term(key: str, group: str, parent: str = "") -> ExportColumn:
         return translator.term(group, code) if code else ""
 
     return ExportColumn(key, get_label, parent=parent)
+
+
+def _answer(question: str) -> ExportColumn:
+    """Return the column of the answers to a question of the survey."""
+
+    def get_label(item: JsonItem, translator: Translator) -> str:
+        return format_answer(question, item["answers"][question] or "", translator.language)
+
+    return ExportColumn(question, get_label, parent="answers")
 
 
 def _label(key: str, group: str) -> ExportColumn:

@@ -19,6 +19,7 @@ from auditor.conclusions.summary import AssociationFilter, get_region_key
 from auditor.core.form_limits import MAX_CODE_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
 from auditor.core.formatting import build_whatsapp_url, normalize_phone
 from auditor.core.i18n.catalogs import gettext_noop
+from auditor.core.reference.survey import load_questions
 from auditor.presentation.report_links import select_associations
 from auditor.presentation.reports.html import sum_channel_points
 from auditor.presentation.reports.invitation import build_chat_text
@@ -27,6 +28,7 @@ from auditor.presentation.views.associations import (
     load_grid_rows,
     select_grid_channels,
 )
+from auditor.registry.columns import format_media_officer
 from auditor.registry.importer import split_list
 from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.web import access, list_filters, users
@@ -151,6 +153,8 @@ def render_association(
         check_refusal=check_refusal,
         follow_up_form=follow_up_form or FollowUpForm(),
         follow_up_error=error,
+        questions=load_questions(),
+        format_media_officer=format_media_officer,
         channel_points=sum_channel_points(config.unmixed_channels),
         today=context.now.date(),
         list_url=build_back_url(
@@ -321,7 +325,7 @@ def _list_other_chips(
     channel_chips: Iterable[Chip],
 ) -> list[Chip]:
     """Return a chip to remove for each filter that no chosen chip and no field shows."""
-    names = ["tag", "level", "gap", "reason"]
+    names = ["tag", "level", "gap", "reason", "answer"]
     if any(chip["is_chosen"] for chip in kind_chips):
         names.append("channel")
     elif not any(chip["is_chosen"] for chip in channel_chips):

@@ -255,7 +255,9 @@ def _render_entry_form(
         account_columns=list(dict.fromkeys((*columns, LINKS_COLUMN))),
         get_column_heading=lambda column: exporter.format_column_heading(column, translator),
         languages=tuple(LOCALE_BY_LANGUAGE),
-        media_officer_choices=[translator.term("officer", code) for code in MEDIA_OFFICER_CODES],
+        media_officer_choices=[
+            format_media_officer(code, translator) for code in MEDIA_OFFICER_CODES
+        ],
     )
 
 

@@ -10,7 +10,6 @@ import probes
 from auditor.core.i18n.catalogs import load_terms
 from auditor.core.i18n.translator import DATE_SOURCE_TERMS, Translator
 from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
-from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
 from probes.models.finding import Activity, DatePrecision, LinkKind, Presence, Reason
 from storage.models.audit import AccountState
@@ -21,7 +20,6 @@ GROUPS = {
     "kind": [str(kind) for kind in LinkKind],
     "account_status": [*AccountState, *Presence],
     "activity": [*ActivityBands.model_fields, "dormant", "never", "unknown"],
-    "officer": [*MEDIA_OFFICER_CODES],
     "link_reciprocity": [
         "reciprocal",
         "site_only",

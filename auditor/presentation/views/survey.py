@@ -1,0 +1,87 @@
+"""The survey of the network: what the associations said in 2018, say today, and what checks see.
+
+Every figure is read from the stored counts.
+"""
+
+from datetime import date
+from typing import Any
+
+from auditor.conclusions.association_view import OFFICER_QUESTION, REGISTRY
+from auditor.conclusions.summary import (
+    MENDING_PERIOD,
+    NO_ANSWER_FACET,
+    build_channel_figures,
+    to_percent,
+)
+from auditor.config.schema import Config
+from auditor.core.reference.survey import load_questions
+from storage.models.summaries import ALL_FACET
+from storage.store import Store
+
+MIN_COMPARED = 8
+"""The smallest group whose share of mended problems is shown."""
+
+
+def build_survey(store: Store, config: Config, today: date) -> dict[str, Any]:
+    """Return what the template of the survey shows.
+
+    `channels` have their figures and the number of associations that `declared` an account, that is
+    to say registered one. An answer has its number and the interval of its share in percent: from
+    the associations that gave it to these and all that gave none. `officers` compare how many
+    problems were mended in time, with a dedicated person and with anybody or nobody else; `share`
+    is None if one side is too small.
+    """
+    counts = store.counts.get_facet_counts()
+    total = counts.get(ALL_FACET, 0)
+    questions = []
+    for question in load_questions().values():
+        numbers = {
+            answer: counts.get(f"answer:{question.code}:{answer}", 0) for answer in question.answers
+        }
+        silent_count = total - sum(numbers.values())
+        answers = [
+            {
+                "code": answer,
+                "count": count,
+                "low": to_percent(count, total),
+                "high": to_percent(count + silent_count, total),
+            }
+            for answer, count in numbers.items()
+        ]
+        questions.append({"question": question, "silent_count": silent_count, "answers": answers})
+    return {
+        "association_count": total,
+        "answered_count": total - counts.get(NO_ANSWER_FACET, 0),
+        "registry_count": counts.get(f"answer:{OFFICER_QUESTION}:{REGISTRY}", 0),
+        "channels": [
+            (figures, counts.get(f"status:{figures.channel}:declared", 0))
+            for figures in build_channel_figures(counts, config)
+            if figures.is_shown
+        ],
+        "questions": questions,
+        "officers": _compare_officers(store, counts, today),
+    }
+
+
+def _compare_officers(store: Store, counts: dict[str, int], today: date) -> list[dict[str, Any]]:
+    mended = store.counts.count_mended_gaps(today - MENDING_PERIOD)
+    officers = []
+    answers = load_questions()[OFFICER_QUESTION].answers
+    for is_dedicated in (True, False):
+        side = [answer for answer in answers if (answer == "dedicated") is is_dedicated]
+        association_count = sum(
+            counts.get(f"answer:{OFFICER_QUESTION}:{answer}", 0) for answer in side
+        )
+        mended_count = sum(mended.get((answer, True), 0) for answer in side)
+        gap_count = mended_count + sum(mended.get((answer, False), 0) for answer in side)
+        is_large = association_count >= MIN_COMPARED and gap_count > 0
+        officers.append(
+            {
+                "is_dedicated": is_dedicated,
+                "association_count": association_count,
+                "mended_count": mended_count,
+                "gap_count": gap_count,
+                "share": to_percent(mended_count, gap_count) if is_large else None,
+            }
+        )
+    return officers
