@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ReportLinkRepository,
         SurveyAnswerRepository,
     )
+    from storage.communication.workshops import WorkshopRepository
     from storage.conclusions import (
         AccountStatusRepository,
         ConclusionRepository,
@@ -63,6 +64,7 @@ REPOSITORIES = {
     "completed_steps": ("storage.communication.report_links", "CompletedStepRepository"),
     "survey_answers": ("storage.communication.report_links", "SurveyAnswerRepository"),
     "follow_ups": ("storage.communication.report_links", "FollowUpRepository"),
+    "workshops": ("storage.communication.workshops", "WorkshopRepository"),
     "users": ("storage.users", "UserRepository"),
     "sessions": ("storage.users", "SessionRepository"),
     "feed_links": ("storage.users", "FeedLinkRepository"),
@@ -100,6 +102,7 @@ class Store(Database):
     completed_steps: CompletedStepRepository
     survey_answers: SurveyAnswerRepository
     follow_ups: FollowUpRepository
+    workshops: WorkshopRepository
     users: UserRepository
     sessions: SessionRepository
     feed_links: FeedLinkRepository

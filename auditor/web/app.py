@@ -58,6 +58,7 @@ from auditor.web.routes import (
     survey,
     undo,
     users,
+    workshops,
 )
 from auditor.web.users import LoginLink, PasswordService
 from probes.log import EventLogger
@@ -141,6 +142,7 @@ ROUTERS = (
     report.router,
     report_links.router,
     survey.router,
+    workshops.router,
     undo.router,
     associations.router,  # last: its pages match any path below /associations/
 )

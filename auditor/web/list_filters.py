@@ -216,6 +216,13 @@ def build_grid_chips(
     return [all_chip, *kind_chips], channel_chips
 
 
+def parse_back_filter(back: str) -> AssociationFilter:
+    """Return the filter of the list whose query is `back`."""
+    query_params = dict(parse_qsl(back))
+    names = (field.name for field in fields(AssociationFilter))
+    return AssociationFilter(**{name: query_params.get(name, "") for name in names})
+
+
 def build_back_url(list_url: str, back: str, row_id: str) -> str:
     """Return the address of a row in the list whose query is `back`.
 

@@ -17,7 +17,7 @@ from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscript
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.audit import Gap
-from storage.models.users import FollowUpKind, ReplyOutcome, ReportLinkState
+from storage.models.users import WORKSHOP_KINDS, FollowUpKind, ReplyOutcome, ReportLinkState
 from storage.read_model import consistency
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink, SurveyAnswer
@@ -312,8 +312,13 @@ class FollowUpRepository(Repository):
     def group_follow_ups_by_association(
         self, associations: Collection[str]
     ) -> dict[str, tuple[FollowUp, ...]]:
-        """Return the logs of those of these associations that have one, the newest entry first."""
-        query = select(FollowUp).where(col(FollowUp.association).in_(associations))
+        """Return the logs of those of these associations that have one, the newest entry first.
+
+        Workshops are left out.
+        """
+        query = select(FollowUp).where(
+            col(FollowUp.association).in_(associations), col(FollowUp.kind).not_in(WORKSHOP_KINDS)
+        )
         logs: dict[str, tuple[FollowUp, ...]] = {}
         with self._database.begin_read_session() as session:
             for follow_up in session.exec(query.order_by(*NEWEST_FIRST)):
@@ -342,13 +347,14 @@ def _are_open(due_from: date, regions: RegionFilter) -> Iterator[ColumnElement[b
     """
     later: Any = aliased(FollowUp)
     promise: Any = FollowUp
+    yield promise.kind == FollowUpKind.PROMISED
     yield promise.due_date >= due_from
     yield from build_region_filter(promise.association, regions)
     is_same = (later.channel == promise.channel) & later.code.is_not_distinct_from(promise.code)
     yield ~exists().where(
         later.association == promise.association,
         later.id > promise.id,
-        (later.kind == FollowUpKind.FIXED) | (later.due_date.is_not(None) & is_same),
+        (later.kind == FollowUpKind.FIXED) | ((later.kind == FollowUpKind.PROMISED) & is_same),
     )
     has_gap = exists().where(
         GAP.c.association == promise.association,

@@ -68,7 +68,8 @@ class ReplyOutcome(StrEnum):
 class FollowUpKind(StrEnum):
     """The kind of contact between the network and an association.
 
-    `fixed`: the association says that it has fixed what it was called about.
+    `fixed`: the association says that it has fixed what it was called about. `invited` and
+    `attended` are about a workshop.
     """
 
     CALLED = "called"
@@ -78,6 +79,12 @@ class FollowUpKind(StrEnum):
     MET = "met"
     PROMISED = "promised"
     NOTE = "note"
+    INVITED = "invited"
+    ATTENDED = "attended"
+
+
+WORKSHOP_KINDS = (FollowUpKind.INVITED, FollowUpKind.ATTENDED)
+"""The follow-ups that make a workshop. They are no conversation with the association."""
 
 
 WHOLE_ASSOCIATION_FIELD = "association"

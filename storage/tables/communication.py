@@ -117,7 +117,8 @@ class CompletedStep(StoredModel, table=True):
 class FollowUp(StoredModel, table=True):
     """An entry of the follow-up log: who was in contact, when, and about what. Only added.
 
-    `due_date` is the day of a promise. `channel` and `code` name the gap it refers to, if any.
+    `due_date` is the day of a promise or of a workshop, whose title is `text`. `channel` and `code`
+    name the gap it refers to, if any.
     """
 
     __tablename__: ClassVar[Any] = "follow_up"

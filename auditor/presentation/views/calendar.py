@@ -1,4 +1,4 @@
-"""The calendar of a user (iCalendar, RFC 5545): promises that are due, and domains to renew.
+"""The calendar of a user (iCalendar, RFC 5545): promises, domains to renew, and workshops.
 
 It is read again and again. So an entry vanishes when a promise is kept or a domain is renewed.
 """
@@ -10,6 +10,7 @@ from hashlib import sha256
 from icalendar import Alarm, Calendar, Event
 
 from auditor.core.i18n.translator import Translator
+from storage.communication.workshops import Workshop
 from storage.models.audit import Association, Gap
 from storage.tables.communication import FollowUp
 
@@ -21,10 +22,11 @@ ALARM_TRIGGERS = (timedelta(days=-30), timedelta(days=-7), timedelta(days=-1))
 def build_calendar(
     promises: Iterable[tuple[Association, FollowUp]],
     domain_gaps: Iterable[tuple[str, Gap]],
+    workshops: Iterable[Workshop],
     translator: Translator,
     now: datetime,
 ) -> bytes:
-    """Return a calendar with a day for each promise, and for each domain that ends.
+    """Return a calendar with a day for each promise, each workshop and each domain that ends.
 
     A domain is given as its gap, with the name of the association.
     """
@@ -32,7 +34,7 @@ def build_calendar(
     calendar.add("version", "2.0")
     calendar.add("prodid", "-//presence-auditor//calendar//EN")
     calendar.add("method", "PUBLISH")
-    calendar.add("x-wr-calname", translator.translate("Promises and domain names"))
+    calendar.add("x-wr-calname", translator.translate("Promises, workshops and domain names"))
     for association, promise in promises:
         name = association.display_name(translator.language)
         title = translator.translate("Promised: {name}", name=name)
@@ -42,6 +44,11 @@ def build_calendar(
         calendar.add_component(_build_event(key, day, title, text, now))
     for association_name, gap in domain_gaps:
         calendar.add_component(_build_domain_event(association_name, gap, translator, now))
+    for workshop in workshops:
+        title = translator.translate("Workshop: {title}", title=workshop.title)
+        key = f"workshop\n{workshop.day}\n{workshop.title}\n{workshop.channel}\n{workshop.code}"
+        text = translator.translate("Invited: {count}", count=workshop.invited_count)
+        calendar.add_component(_build_event(key, workshop.day, title, text, now))
     return bytes(calendar.to_ical())
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.datastructures import URL
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from auditor.checking.clock import find_next_start_time
 from auditor.conclusions.association_view import AssociationView
@@ -43,11 +43,12 @@ from auditor.web.request_context import (
 )
 from auditor.web.routes.gaps import FilterParams, stream_download
 from auditor.web.routes.report_links import create_messages, require_public_url, stream_report_links
+from auditor.web.routes.workshops import invite
 from probes.links.identify import identify_link
 from probes.text.charset import clean_text
 from storage.models.audit import EMPTY_CONTACT
 from storage.models.summaries import AssociationSummary, ResultPage, SummarySort
-from storage.models.users import ChangeOrigin, FollowUpKind
+from storage.models.users import WORKSHOP_KINDS, ChangeOrigin, FollowUpKind
 from storage.tables.communication import FollowUp
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -163,6 +164,16 @@ def render_association(
     )
 
 
+def _reject_workshop_kind(kind: FollowUpKind) -> FollowUpKind:
+    if kind in WORKSHOP_KINDS:
+        raise ValueError
+    return kind
+
+
+NotedKind = Annotated[FollowUpKind, AfterValidator(_reject_workshop_kind)]
+"""A kind of contact that is noted on the page of an association."""
+
+
 class FollowUpForm(BaseModel):
     """The submitted follow-up; `due` is the promised date as text.
 
@@ -170,7 +181,7 @@ class FollowUpForm(BaseModel):
     return to, by default that of the association.
     """
 
-    kind: FollowUpKind = FollowUpKind.CALLED
+    kind: NotedKind = FollowUpKind.CALLED
     next: str = ""
     text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
     due: str = Field(default="", max_length=MAX_CODE_CHARS)
@@ -335,6 +346,9 @@ def _list_other_chips(
     )
 
 
+SELECTION_INCOMPLETE = gettext_noop(
+    "Nothing was done. Select associations, and fill in the fields beside the button."
+)
 MAX_SELECTED = GRID_PAGE_SIZE
 """Associations that one form can change."""
 
@@ -345,8 +359,10 @@ class SelectionForm(BaseModel):
     model_config = ConfigDict(str_strip_whitespace=True)
 
     id: Annotated[list[str], Field(max_length=MAX_SELECTED)] = []
-    action: Literal["report_links", "export", "tag", "messages"]
+    action: Literal["report_links", "export", "tag", "messages", "invite"]
     tag: Annotated[str, Field(max_length=MAX_TAG_CHARS)] = ""
+    title: Annotated[str, Field(max_length=MAX_TAG_CHARS)] = ""
+    day: Annotated[str, Field(max_length=MAX_CODE_CHARS)] = ""
     back: str = ""
 
 
@@ -354,12 +370,16 @@ class SelectionForm(BaseModel):
 def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()]) -> Response:
     """Do something with the selected associations that the user manages.
 
-    Without a selection, or without a tag to add, show the list again.
+    If nothing is selected or a field is empty, show the list again and say so.
     """
     ids, list_url = _list_managed_ids(context, form.id), context.links.page_url("associations")
-    tags = split_list(clean_text(form.tag))
-    if not ids or (form.action == "tag" and not tags):
-        return RedirectResponse(build_back_url(list_url, form.back, "list"), 303)
+    tags, title, day = split_list(clean_text(form.tag)), clean_text(form.title), parse_day(form.day)
+    back_url = build_back_url(list_url, form.back, "list")
+    typed_values = {"tag": tags, "invite": title and day}
+    if not ids or not typed_values.get(form.action, True):
+        return context.confirm(back_url, SELECTION_INCOMPLETE)
+    if form.action == "invite" and day:
+        return invite(context, ids, title, day, list_filters.parse_back_filter(form.back))
     if form.action == "tag":
         origin = ChangeOrigin(context.author, "web")
         changes = context.app.store.registry.add_tags(ids, tags, context.now, origin)
@@ -375,7 +395,7 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
     views = select_associations(context.app, context.now, ids)
     if form.action == "report_links":
         return stream_report_links(context, views, "xlsx")
-    return create_messages(context, views, build_back_url(list_url, form.back, "list"))
+    return create_messages(context, views, back_url)
 
 
 def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:

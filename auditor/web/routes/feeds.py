@@ -26,6 +26,8 @@ router = APIRouter(route_class=access.AccessRoute)
 FeedKind = Literal["associations", "gaps", "accounts", "coverage", "changes"]
 """The kinds of `auditor export` that need no contacts."""
 MAX_CALENDAR_ENTRIES = 1000
+CALENDAR_PERIOD = timedelta(days=365)
+"""How long workshops and overdue promises stay in the calendar."""
 
 
 @router.post("/{language}/account/feed", dependencies=[access.LOGGED_IN_ACCESS])
@@ -81,7 +83,7 @@ def _open_feed(request: Request, token: str, language: str = "") -> RequestConte
 
 @router.get("/feeds/{token}/calendar.ics", dependencies=[access.PUBLIC_ACCESS])
 def get_calendar(request: Request, token: str, lang: str = "") -> Response:
-    """Send the promises and the domains to renew of the associations that the user manages."""
+    """Send promises, domains to renew and workshops of the associations that the user manages."""
     context = _open_feed(request, token, lang)
     found = context.load_fresh_store().gap_search.list_visible_gaps(
         code=DOMAIN_GAP, limit=MAX_CALENDAR_ENTRIES
@@ -91,13 +93,20 @@ def get_calendar(request: Request, token: str, lang: str = "") -> Response:
         for row in found.rows
         if context.can_manage_association(row.association)
     ]
-    calendar = build_calendar(_iter_promises(context), domain_gaps, context.translator, context.now)
+    workshops = context.app.store.workshops.list_workshops(
+        since=context.now.date() - CALENDAR_PERIOD,
+        regions=context.regions,
+        limit=MAX_CALENDAR_ENTRIES,
+    )
+    calendar = build_calendar(
+        _iter_promises(context), domain_gaps, workshops, context.translator, context.now
+    )
     return Response(calendar, media_type="text/calendar; charset=utf-8")
 
 
 def _iter_promises(context: RequestContext) -> Iterator[tuple[Association, FollowUp]]:
     """Yield the open promises, overdue ones of the last year too, with their associations."""
-    store, due_from = context.app.store, context.now.date() - timedelta(days=365)
+    store, due_from = context.app.store, context.now.date() - CALENDAR_PERIOD
     promises = store.follow_ups.list_open_promises(
         due_from, limit=MAX_CALENDAR_ENTRIES, regions=context.regions
     )

@@ -1,0 +1,47 @@
+"""A workshop and whether it helped: of those who had the problem on its day, how many mended it."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from auditor.conclusions.summary import to_percent
+from auditor.core.statistics import compute_difference_interval
+from auditor.presentation.views.survey import MIN_COMPARED
+from storage.communication.workshops import MendedCounts, Workshop
+from storage.store import Store
+from storage.tables.mappers import RegionFilter
+
+PERIODS = (30, 90)
+"""After how many days it is counted who mended the problem."""
+
+
+def build_workshop_result(
+    store: Store, workshop: Workshop, *, regions: RegionFilter = None
+) -> list[dict[str, Any]]:
+    """Return the result after each of the `PERIODS` that is over; empty without a problem.
+
+    It has the `counts` of those who came (`attended`), were invited and did not come (`absent`) and
+    were not invited (`others`), and how those who came compare with the other two: `difference` is
+    None if one side is too small.
+    """
+    run = store.runs.get_latest_evaluated()
+    last_day = run.day if run else date.min
+    if workshop.code is None:
+        return []
+    results = []
+    for days in PERIODS:
+        if workshop.day + timedelta(days=days) <= last_day:
+            counts = store.workshops.count_mended(workshop, days, regions=regions)
+            comparisons = [(name, _compare(counts, name)) for name in ("absent", "others")]
+            results.append({"days": days, "counts": counts, "comparisons": comparisons})
+    return results
+
+
+def _compare(counts: MendedCounts, other: str) -> dict[str, float] | None:
+    """Return the difference and its interval in percentage points."""
+    (total, mended), (other_total, other_mended) = counts["attended"], counts[other]
+    if min(total, other_total) < MIN_COMPARED:
+        return None
+    interval = compute_difference_interval(mended, total, other_mended, other_total)
+    low, high = (round(100 * end) for end in interval)
+    difference = to_percent(mended, total) - to_percent(other_mended, other_total)
+    return {"difference": round(difference), "low": low, "high": high}

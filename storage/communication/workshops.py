@@ -1,0 +1,220 @@
+"""Workshops: follow-ups of the kinds `invited` and `attended` with the same day, title and problem.
+
+How many of the associations that had the problem on that day mended it is read from the gaps.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlmodel import Session, col, delete
+from sqlmodel import select as select_models
+
+from storage.database.connection import Repository
+from storage.models.users import WORKSHOP_KINDS, FollowUpKind
+from storage.sanitize import sanitize, to_utc
+from storage.tables.communication import FOLLOW_UP, FollowUp
+from storage.tables.core import GAP
+from storage.tables.mappers import RegionFilter, build_region_filter
+
+WORKSHOP_COLUMNS = (FOLLOW_UP.c.due_date, FOLLOW_UP.c.text, FOLLOW_UP.c.channel, FOLLOW_UP.c.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """A workshop about a problem, if one was chosen; without a channel it is about any channel.
+
+    `id` is that of its first follow-up. The counts are those of associations.
+    """
+
+    id: int
+    day: date
+    title: str
+    channel: str
+    code: str | None
+    invited_count: int = 0
+    attended_count: int = 0
+
+    @property
+    def starts_at(self) -> datetime:
+        """Return the beginning of its day (UTC)."""
+        return datetime.combine(self.day, time(), UTC)
+
+
+MendedCounts = dict[str, tuple[int, int]]
+"""How many associations had a problem, and how many mended it: `attended`, `absent`, `others`."""
+
+
+class WorkshopRepository(Repository):
+    """Stores and reads workshops."""
+
+    def invite(
+        self, associations: Collection[str], workshop: Workshop, author: str, now: datetime
+    ) -> list[int]:
+        """Store invitations of those who are not invited yet, and return their ids."""
+        with self._database.begin_write_session() as session:
+            invited = set(session.exec(_select_associations(workshop, FollowUpKind.INVITED)))
+            return _add(
+                session,
+                [
+                    _build_entry(workshop, id_, FollowUpKind.INVITED, author, now)
+                    for id_ in associations
+                    if id_ not in invited
+                ],
+            )
+
+    def save_attendance(
+        self,
+        workshop: Workshop,
+        present: Collection[str],
+        absent: Collection[str],
+        author: str,
+        now: datetime,
+    ) -> tuple[list[int], list[FollowUp]]:
+        """Store who came and who did not. Return the ids of new entries, and removed entries."""
+        with self._database.begin_write_session() as session:
+            attended = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
+            is_wrong = and_(
+                *_build_conditions(workshop, FollowUpKind.ATTENDED),
+                FOLLOW_UP.c.association.in_(absent),
+            )
+            removed = session.exec(select_models(FollowUp).where(is_wrong)).all()
+            copies = [FollowUp(**entry.model_dump(exclude={"id"})) for entry in removed]
+            session.exec(delete(FollowUp).where(is_wrong))
+            added = [
+                _build_entry(workshop, id_, FollowUpKind.ATTENDED, author, now)
+                for id_ in present
+                if id_ not in attended
+            ]
+            return _add(session, added), copies
+
+    def undo(self, added_ids: Collection[int], removed: Sequence[FollowUp] = ()) -> None:
+        """Remove new entries, and add removed ones again."""
+        with self._database.begin_write_session() as session:
+            session.exec(delete(FollowUp).where(col(FollowUp.id).in_(added_ids)))
+            session.add_all(removed)
+
+    def list_workshops(
+        self,
+        *,
+        workshop_id: int | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        regions: RegionFilter = None,
+        limit: int = 50,
+    ) -> list[Workshop]:
+        """Return workshops, the latest first, or the one with an entry of this id."""
+        query = select(
+            func.min(FOLLOW_UP.c.id),
+            *WORKSHOP_COLUMNS,
+            *(func.sum(case((FOLLOW_UP.c.kind == kind, 1), else_=0)) for kind in WORKSHOP_KINDS),
+        ).where(
+            FOLLOW_UP.c.kind.in_(WORKSHOP_KINDS),
+            *build_region_filter(FOLLOW_UP.c.association, regions),
+        )
+        if workshop_id is not None:
+            entry = FOLLOW_UP.alias()
+            is_same = [
+                entry.c[column.name].is_not_distinct_from(column) for column in WORKSHOP_COLUMNS
+            ]
+            is_chosen = and_(entry.c.id == workshop_id, entry.c.kind.in_(WORKSHOP_KINDS), *is_same)
+            query = query.where(select(entry.c.id).where(is_chosen).exists())
+        if since is not None:
+            query = query.where(FOLLOW_UP.c.due_date >= since)
+        if until is not None:
+            query = query.where(FOLLOW_UP.c.due_date <= until)
+        query = query.group_by(*WORKSHOP_COLUMNS).order_by(FOLLOW_UP.c.due_date.desc())
+        return self._load_all(query.limit(limit), lambda row: Workshop(*row))
+
+    def list_invited(self, workshop: Workshop, *, regions: RegionFilter = None) -> dict[str, bool]:
+        """Return the ids of all who were invited or came, each with whether it came."""
+        is_own = and_(
+            *_build_conditions(workshop, *WORKSHOP_KINDS),
+            *build_region_filter(FOLLOW_UP.c.association, regions),
+        )
+        came = func.max(case((FOLLOW_UP.c.kind == FollowUpKind.ATTENDED, 1), else_=0))
+        query = select(FOLLOW_UP.c.association, came).where(is_own)
+        query = query.group_by(FOLLOW_UP.c.association)
+        return {id_: bool(is_attended) for id_, is_attended in self._load_all(query, tuple)}
+
+    def count_mended(
+        self, workshop: Workshop, days: int, *, regions: RegionFilter = None
+    ) -> MendedCounts:
+        """Return who had the problem on the day of a workshop, and who mended it within some days.
+
+        A problem that is open again, was waived, or was closed by a decision is not mended.
+        """
+        until = workshop.starts_at + timedelta(days=days + 1)
+        later = GAP.alias()
+        is_open_again = (
+            select(later.c.id)
+            .where(
+                *(later.c[name] == GAP.c[name] for name in ("association", "channel", "code")),
+                later.c.opened_at > GAP.c.closed_at,
+                later.c.opened_at < to_utc(until),
+            )
+            .exists()
+        )
+        is_mended = and_(GAP.c.is_reportable, GAP.c.closed_at < to_utc(until), ~is_open_again)
+        starts_at = to_utc(workshop.starts_at)
+        was_open = and_(
+            GAP.c.code == workshop.code,
+            GAP.c.channel == workshop.channel if workshop.channel else GAP.c.channel.is_not(None),
+            GAP.c.opened_at < starts_at + timedelta(days=1),
+            or_(GAP.c.closed_at.is_(None), GAP.c.closed_at >= starts_at),
+            *build_region_filter(GAP.c.association, regions),
+        )
+        # An association has mended the problem if it has on each of its accounts.
+        owners = (
+            select(
+                GAP.c.association.label("id"),
+                func.min(case((is_mended, 1), else_=0)).label("is_mended"),
+            )
+            .where(was_open)
+            .group_by(GAP.c.association)
+            .subquery()
+        )
+        group = case(
+            (owners.c.id.in_(_select_associations(workshop, FollowUpKind.ATTENDED)), "attended"),
+            (owners.c.id.in_(_select_associations(workshop, FollowUpKind.INVITED)), "absent"),
+            else_="others",
+        )
+        query = select(group, func.count(), func.sum(owners.c.is_mended)).group_by(group)
+        counts: MendedCounts = dict.fromkeys(("attended", "absent", "others"), (0, 0))
+        for name, count, mended_count in self._load_all(query, tuple):
+            counts[name] = count, mended_count
+        return counts
+
+
+def _build_entry(
+    workshop: Workshop, association: str, kind: FollowUpKind, author: str, now: datetime
+) -> FollowUp:
+    return FollowUp(
+        association=association,
+        kind=kind,
+        author=author,
+        occurred_at=now,
+        text=workshop.title,
+        due_date=workshop.day,
+        channel=workshop.channel,
+        code=workshop.code,
+    )
+
+
+def _add(session: Session, entries: Sequence[FollowUp]) -> list[int]:
+    session.add_all(entries)
+    session.flush()
+    return [entry.id for entry in entries]
+
+
+def _build_conditions(workshop: Workshop, *kinds: FollowUpKind) -> Iterator[ColumnElement[bool]]:
+    yield FOLLOW_UP.c.kind.in_(kinds)
+    values = (workshop.day, sanitize(workshop.title), workshop.channel, workshop.code)
+    for column, value in zip(WORKSHOP_COLUMNS, values, strict=True):
+        yield column.is_not_distinct_from(value)
+
+
+def _select_associations(workshop: Workshop, kind: FollowUpKind) -> Any:
+    return select_models(FollowUp.association).where(*_build_conditions(workshop, kind))
