@@ -202,6 +202,7 @@ def _render_pdf_report(
 ) -> bytes:
     """Return the report of an association as a PDF, in `language` or its own language."""
     # most commands need no templates
+    from auditor.conclusions.examples import ExampleFinder  # noqa: PLC0415
     from auditor.core.rendering.templates import StaticSiteLinks  # noqa: PLC0415
     from auditor.presentation.reports import html, pdf  # noqa: PLC0415
 
@@ -212,6 +213,7 @@ def _render_pdf_report(
         get_current_time(),
         StaticSiteLinks("report.html", (report_language,), has_network_pages=False),
         report_language,
+        examples=ExampleFinder(app.store, app.config),
         report_url=report_url,
         is_folded=False,
     )

@@ -254,6 +254,18 @@ class SurveySettings(SettingsTable):
     figures: Mapping[str, Percentage] = Field(default_factory=dict)
 
 
+class ExampleSettings(SettingsTable):
+    """An institution whose account on a channel is an example if no association has one."""
+
+    channel: str
+    name: str = Field(min_length=1, max_length=200)
+    url: SiteUrl
+
+    def display_name(self, _language: str) -> str:
+        """Return the name, which is the same in each language."""
+        return self.name
+
+
 class ScheduleSettings(SettingsTable):
     """The UTC time at which `auditor serve` starts a run, and how long it catches up a missed one.
 
@@ -330,6 +342,7 @@ class Config(SettingsTable):
     confirm: ConfirmationThresholds = ConfirmationThresholds()
     activity: ActivityBands = ActivityBands()
     survey: SurveySettings = SurveySettings()
+    examples: tuple[ExampleSettings, ...] = ()
     schedule: ScheduleSettings = ScheduleSettings()
     domain_expiry: DomainExpirySettings = DomainExpirySettings()
     report: ReportSettings = ReportSettings()
@@ -397,6 +410,8 @@ def _refuse_unknown_names(config: Config, channels: Iterable[str], origin: str) 
     """
     known_channels = channel_registry.list_channel_names()
     names_by_place = {"channels.{}": [*channels], "survey.figures.{}": [*config.survey.figures]}
+    for number, example in enumerate(config.examples, 1):
+        names_by_place[f"examples[{number}].channel"] = [example.channel]
     known_codes = load_gap_catalogue().definitions
     for number, rule in enumerate(config.rules, 1):
         if rule.code not in known_codes:

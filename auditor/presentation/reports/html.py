@@ -26,6 +26,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.examples import ExampleFinder
 from auditor.conclusions.network_view import (
     NetworkOverview,
     build_network_overview,
@@ -160,6 +161,7 @@ def render_report(
     links: PageLinks,
     language: str,
     *,
+    examples: ExampleFinder | None = None,
     forms: ReportForms | None = None,
     report_url: str = "",
     pdf_url: str = "",
@@ -167,7 +169,8 @@ def render_report(
 ) -> str:
     """Return the HTML page of a report in one language.
 
-    With `forms`, the association can reply and tick steps. `report_url`, if not empty, is printed
+    Without `examples`, no account of others is shown under a problem. With `forms`, the association
+    can reply and tick steps. `report_url`, if not empty, is printed
     as a QR code, and offered for sharing if there are forms. `pdf_url` is the address of the PDF.
     Without `is_folded`, everything is open, for paper.
     """
@@ -194,6 +197,7 @@ def render_report(
         places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
+        find_example=examples.find if examples else lambda _association, _channel: None,
         further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
         unchecked=list(zip(view.unchecked, text.describe_unchecked(view, translator), strict=True)),
         **_build_news(view, forms, as_of, Translator(language)),
@@ -350,7 +354,8 @@ def publish_site(
             _write_page(
                 folder, name, files("auditor.web").joinpath("static", name).read_text("utf-8")
             )
-        for name, content in render_site_pages(overview, app.config):
+        examples = ExampleFinder(app.store, app.config)
+        for name, content in render_site_pages(overview, app.config, examples):
             if name not in published:
                 manifest.write(f"{name}\n")
                 manifest.flush()
@@ -387,7 +392,7 @@ def _write_page(folder: Path, name: str, content: str) -> None:
 
 
 def render_site_pages(
-    network_overview: NetworkOverview, config: Config
+    network_overview: NetworkOverview, config: Config, examples: ExampleFinder | None = None
 ) -> Iterator[tuple[str, str]]:
     """Yield the file name and the HTML of each page of the static site."""
     languages = config.report.languages
@@ -405,5 +410,7 @@ def render_site_pages(
         for view in network_overview.associations:
             name = build_report_file_name(view.association.id)
             links = StaticSiteLinks(name, languages)
-            report = render_report(view, config, network_overview.as_of, links, language)
+            report = render_report(
+                view, config, network_overview.as_of, links, language, examples=examples
+            )
             yield f"{language}/{name}", report

@@ -59,6 +59,12 @@ def list_network_checks(
         if channel_registry.is_optional_channel(name):
             check = (result for result in check if result[0] != "ok")
         yield f"channel {name}", check
+    for example in config.examples:
+        answer = answers.answers_by_example.get(example.url)
+        if isinstance(answer, FetchError):
+            yield f"example {example.name}", [("warn", f"unreachable now: {answer.reason}")]
+        elif answer and answer.status in (404, 410):
+            yield f"example {example.name}", [("warn", f"response {answer.status}")]
 
 
 def _check_clock(skew: timedelta | None) -> Results:
@@ -97,7 +103,7 @@ DNS_TIMEOUT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NetworkAnswers:
-    """The responses of the canaries by channel, and the results of the other network checks.
+    """The responses of the canaries by channel, those of `[[examples]]` by URL, and other results.
 
     `has_wildcard_dns` is True if a name that does not exist was found. `clock_skew` is how far this
     clock is ahead of the web servers', or None if that is unknown. `mail_error` is why the mail
@@ -105,6 +111,7 @@ class NetworkAnswers:
     """
 
     answers_by_channel: Mapping[str, Page | FetchError] = field(default_factory=dict)
+    answers_by_example: Mapping[str, Page | FetchError] = field(default_factory=dict)
     has_wildcard_dns: bool = False
     clock_skew: timedelta | None = None
     mail_error: str | None = None
@@ -124,10 +131,12 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
+    examples = [example.url for example in config.examples]
     limits = {"timeout": REQUEST_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
     options = config.fetch.model_copy(update={"max_retries": 0, **limits})
     async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
-        outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values()))
+        requested = [*urls.values(), *examples]
+        outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in requested))
     has_wildcard_dns = False
     if not config.fetch.proxy:
         resolver = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
@@ -142,7 +151,8 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
         smtp = config.notify.smtp.model_copy(update={"timeout_seconds": REQUEST_TIMEOUT_SECONDS})
         mail_error = await asyncio.to_thread(check_mail_server, smtp)
     return NetworkAnswers(
-        dict(zip(urls, outcomes, strict=True)),
+        dict(zip(urls, outcomes, strict=False)),
+        dict(zip(examples, outcomes[len(urls) :], strict=True)),
         has_wildcard_dns,
         measure_skew(page for page in outcomes if isinstance(page, Page)),
         mail_error,

@@ -20,6 +20,7 @@ from starlette.background import BackgroundTask
 
 from auditor.conclusions import replies
 from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.examples import ExampleFinder
 from auditor.conclusions.network_view import load_past_view
 from auditor.conclusions.replies import ReplyRefusedError, StepsForm, save_completed_steps
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
@@ -223,6 +224,7 @@ def _render_report(
         context.now,
         links,
         context.language,
+        examples=ExampleFinder(context.app.store, context.app.config),
         forms=forms,
         report_url=report_request.report_url,
         pdf_url=links.page_url("report.pdf") if has_pdf else "",

@@ -166,7 +166,7 @@ def test_workshop_is_in_the_calendar_until_it_is_taken_back(app):
     with logged_in_client(app, NOW) as client:
         page = read_page(client.get(client.post("/en/account/feed").headers["location"]))
         feed = re.search(r'value="https?://[^/"]+(/feeds/[^/"]+)/calendar.ics', page)[1]
-        assert "SUMMARY:Workshop: Open a channel" in client.get(f"{feed}/calendar.ics").text
+        assert "SUMMARY:Workshop: Open a channel" in client.get(f"{feed}/calendar.ics?lang=en").text
 
 
 @pytest.mark.parametrize(
