@@ -39,7 +39,7 @@ from auditor.config.loader import (
     suggest_nearest,
 )
 from auditor.config.notifications import MonitorSettings, NotifySettings
-from auditor.config.validators import Host, IpNetwork, is_mail_address, require
+from auditor.config.validators import Host, IpNetwork, WebAddress, is_mail_address, require
 from auditor.core.errors import ConfigError
 from auditor.core.formatting import build_whatsapp_url, normalize_phone
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
@@ -259,7 +259,7 @@ class ExampleSettings(SettingsTable):
 
     channel: str
     name: str = Field(min_length=1, max_length=200)
-    url: SiteUrl
+    url: WebAddress
 
     def display_name(self, _language: str) -> str:
         """Return the name, which is the same in each language."""
