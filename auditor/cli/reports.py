@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,7 +104,11 @@ def gaps(
     )
 
 
-@examples("auditor report", "auditor report nour --pdf nour.pdf")
+@examples(
+    "auditor report",
+    "auditor report nour --pdf nour.pdf",
+    "auditor report --from 2026-01-01 --to 2026-12-31",
+)
 def report(
     context: typer.Context,
     association: Annotated[
@@ -119,23 +123,41 @@ def report(
     address: Annotated[
         str, typer.Option(help="Print this web address on the PDF, as a QR code.")
     ] = "",
+    first_day: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="Report on a project from this day (UTC) on."
+        ),
+    ] = None,
+    last_day: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of the project (UTC)."),
+    ] = None,
+    tag: Annotated[
+        str, typer.Option(help="Limit the report on a project to associations with this tag.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show the report of an association or the network.
+    """Show the report of an association, the network or a project.
 
-    An association's report is in its own language, unless --lang selects another one.
+    An association's report is in its own language, unless --lang selects another one. With --from
+    and --to, the report compares the network on these two days, and says what was done between.
     """
     # `gaps` does not need it
     from auditor.presentation.reports import text  # noqa: PLC0415
 
     now, cli_context = get_current_time(), get_cli_context(context)
-    if pdf and not association:
+    if bool(first_day) != bool(last_day) or (first_day and association):
+        raise UsageError("--from", "a project has two days", "`auditor report --from DAY --to DAY`")
+    if pdf and not association and not first_day:
         raise UsageError(
-            "--pdf",
-            "only the report of an association can be a PDF",
-            "`auditor report ID --pdf FILE`",
+            "--pdf", "the report of the network cannot be a PDF", "`auditor report ID --pdf FILE`"
         )
     with cli_context.open_app_for_reading() as app:
+        if first_day and last_day:
+            period = (first_day.date(), last_day.date())
+            _show_project_report(app, period, tag, pdf, cli_context, as_json=as_json)
+            return
         if association is None:
             overview = build_network_overview(app.store, app.config, now)
             items = list(map(build_report_item, overview.associations))
@@ -160,6 +182,38 @@ def report(
         print_json(items, now)
     else:
         print_text(report_text)
+
+
+def _show_project_report(
+    app: App,
+    period: tuple[date, date],
+    tag: str,
+    pdf_file: Path | None,
+    cli_context: CliContext,
+    *,
+    as_json: bool,
+) -> None:
+    # most commands need no templates
+    from auditor.presentation.reports import pdf, project  # noqa: PLC0415
+    from auditor.presentation.views.export import build_coverage_item  # noqa: PLC0415
+    from auditor.presentation.views.project import build_project_report, find_period  # noqa: PLC0415
+
+    report = build_project_report(app.store, app.config, find_period(app.store, *period), tag)
+    document = project.render_project_document(report, app.config, cli_context.language)
+    if as_json:
+        kinds = ("kept_before", "kept_after", "added", "broken", "opened", "closed")
+        items = [
+            {
+                **{end: build_coverage_item(channel[end]) for end in ("before", "after")},
+                **{kind: channel[kind] for kind in kinds},
+            }
+            for channel in report["channels"]
+        ]
+        print_json(items, get_current_time())
+    elif pdf_file:
+        write_file_atomically([pdf.render_pdf(document)], pdf_file)
+    else:
+        print_text(project.format_project_text(document))
 
 
 @examples("auditor publish pages")

@@ -467,7 +467,11 @@ def list_navigation_entries(
             "people",
             ("meeting", translate("Meeting")),
             ("survey", translate("Survey")),
-            *([("workshops", translate("Workshops"))] if is_coordinator else []),
+            *(
+                [("workshops", translate("Workshops")), ("project", translate("Final report"))]
+                if is_coordinator
+                else []
+            ),
         ),
         _build_entry(translate("Settings"), "sliders", *settings),
     ]

@@ -309,6 +309,15 @@ class FollowUpRepository(Repository):
         query = select(FollowUp).where(FollowUp.association == association)
         return self._fetch_all(query.order_by(*NEWEST_FIRST).limit(limit))
 
+    def list_between(self, since: datetime, until: datetime) -> list[FollowUp]:
+        """Return the entries of a period about conversations and messages, the oldest first."""
+        query = select(FollowUp).where(
+            col(FollowUp.occurred_at) >= to_utc(since),
+            col(FollowUp.occurred_at) < to_utc(until),
+            col(FollowUp.kind).not_in([*WORKSHOP_KINDS, FollowUpKind.NOTE]),
+        )
+        return self._fetch_all(query.order_by(col(FollowUp.occurred_at), col(FollowUp.id)))
+
     def group_follow_ups_by_association(
         self, associations: Collection[str]
     ) -> dict[str, tuple[FollowUp, ...]]:

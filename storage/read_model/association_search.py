@@ -300,13 +300,15 @@ class FacetCountRepository(Repository):
         counts = self.get_facet_counts(CHANGE_GROUP_PREFIX + NETWORK_GROUP, "open:")
         return {facet.removeprefix("open:"): count for facet, count in counts.items()}
 
-    def count_mended_gaps(self, until: date) -> dict[tuple[str, bool], int]:
-        """Return how many gaps that opened until a day were mended in time, and how many not.
+    def count_mended_gaps(
+        self, until: date, group: str = NETWORK_GROUP
+    ) -> dict[tuple[str, bool], int]:
+        """Return how many gaps of a group, opened until a day, were mended in time, and not.
 
         The key says who runs the channels, and whether they were mended.
         """
         counts = Counter[tuple[str, bool]]()
-        facets = self.get_facet_counts(CHANGE_GROUP_PREFIX + NETWORK_GROUP, "mended:")
+        facets = self.get_facet_counts(CHANGE_GROUP_PREFIX + group, "mended:")
         for facet, count in facets.items():
             _, day, who, is_mended = facet.split(":")
             if date.fromisoformat(day) <= until:

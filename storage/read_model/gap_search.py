@@ -1,11 +1,11 @@
 """Queries of the network's gaps: those that are visible, and those that opened or closed."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Select, select, true
+from sqlalchemy import Connection, Select, func, select, true
 
 from storage.database.connection import Repository
 from storage.models.audit import GAP_KINDS, SEVERITIES, Gap, GapKind, compute_gap_rank
@@ -69,16 +69,26 @@ class GapSearchRepository(Repository):
         return page.convert_rows(_to_listed_gap)
 
     def list_gap_changes(
-        self, since: datetime, change_kind: GapChangeKind = "opened", *, limit: int = 50
+        self,
+        since: datetime,
+        change_kind: GapChangeKind = "opened",
+        *,
+        until: datetime | None = None,
+        facets: Collection[str] = (),
+        limit: int = 50,
     ) -> ResultPage[ListedGap]:
-        """Return the first of the gaps that opened, or closed, since a time.
+        """Return the first of the gaps that opened, or closed, since a time and before another.
 
         They are sorted by kind and severity, then the newest first. Waived gaps are left out.
         """
         time = GAP.c[f"{change_kind}_at"]
         query = _select_gaps_with_summary().where(
-            GAP.c.is_reportable == true(), time >= to_utc(since)
+            GAP.c.is_reportable == true(),
+            time >= to_utc(since),
+            *(GAP.c.association.in_(select_associations_with(facet)) for facet in facets),
         )
+        if until is not None:
+            query = query.where(time < to_utc(until))
         rows: list[Any] = []
         total = 0
         with self._database.begin_read() as connection:
@@ -89,6 +99,28 @@ class GapSearchRepository(Repository):
                 rows += connection.execute(newest)
         listed = tuple(map(_to_listed_gap, rows))
         return ResultPage(listed, None, min(total, MAX_COUNT), is_exact=total < MAX_COUNT)
+
+    def count_changes_of(
+        self, associations: Collection[str], since: datetime, until: datetime
+    ) -> dict[tuple[GapChangeKind, str, str], int]:
+        """Return how many gaps of these associations opened and closed in a period.
+
+        The key is the change, the code and the channel. Waived gaps are left out.
+        """
+        counts: dict[tuple[GapChangeKind, str, str], int] = {}
+        for change_kind in get_args(GapChangeKind):
+            time = GAP.c[f"{change_kind}_at"]
+            query = select(GAP.c.code, GAP.c.channel, func.count()).where(
+                GAP.c.association.in_(associations),
+                GAP.c.is_reportable == true(),
+                time >= to_utc(since),
+                time < to_utc(until),
+            )
+            for code, channel, count in self._load_all(
+                query.group_by(GAP.c.code, GAP.c.channel), tuple
+            ):
+                counts[change_kind, code, channel] = count
+        return counts
 
     def list_gap_histories(
         self, since: datetime | None

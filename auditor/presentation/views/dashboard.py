@@ -18,8 +18,10 @@ from auditor.conclusions.replies import load_unsettled_proposals, load_waiting_r
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.conclusions.summary import ChannelFigures, build_channel_figures, get_region_key
 from auditor.config.schema import Config
+from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
 from auditor.core.reference.places import REGIONS
+from auditor.core.rendering.svg import TrendPoint
 from auditor.presentation.reports.invitation import REMINDER_PERIOD
 from auditor.presentation.views.calls import (
     BROKEN_FACET,
@@ -226,7 +228,7 @@ def _build_check_status(
 ) -> dict[str, Any]:
     """Return when the newest check was, what it could not see, and when the next one starts."""
     run = newest_runs[-1] if newest_runs else None
-    shown_runs = _fill_missing_days(newest_runs[-STRIP_LENGTH:])[-STRIP_LENGTH:]
+    shown_runs = fill_missing_days(newest_runs[-STRIP_LENGTH:])[-STRIP_LENGTH:]
     states = [shown.state for _, shown in shown_runs if shown]
     account_counts = run.report.count_by_presence() if run else {}
     return {
@@ -387,16 +389,16 @@ def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -
 
 
 def build_coverage_trends(
-    store: Store, config: Config, runs: Sequence[AuditRun]
+    store: Store, config: Config, runs: Sequence[AuditRun], *, group: str = NETWORK_GROUP
 ) -> dict[str, CoverageTrend]:
-    """Return the network's coverage of each channel in these runs."""
+    """Return the coverage of each channel in these runs, of the network or of a group."""
     run_ids = list(map(attrgetter("id"), runs))
-    counts = store.counts.get_run_facet_counts(run_ids, [NETWORK_GROUP])
+    counts = store.counts.get_run_facet_counts(run_ids, [group])
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
-    for day, run in _fill_missing_days(runs):
+    for day, run in fill_missing_days(runs):
         by_channel: dict[str, ChannelFigures] = {}
-        if run and (run.id, NETWORK_GROUP) in counts:
-            found = build_channel_figures(counts[run.id, NETWORK_GROUP], config)
+        if run and (run.id, group) in counts:
+            found = build_channel_figures(counts[run.id, group], config)
             by_channel = {figures.channel: figures for figures in found}
             for channel in run.unreliable_channels:
                 by_channel.pop(channel, None)
@@ -405,7 +407,16 @@ def build_coverage_trends(
     return trends
 
 
-def _fill_missing_days(runs: Sequence[AuditRun]) -> list[tuple[date, AuditRun | None]]:
+def build_trend_points(trend: CoverageTrend, translator: Translator) -> list[TrendPoint]:
+    """Return the points of a trend for its drawing."""
+    points: list[TrendPoint] = []
+    for day, figures in trend:
+        low, high = (figures.low, figures.high) if figures else (None, None)
+        points.append((translator.format_short_date(day), low, high))
+    return points
+
+
+def fill_missing_days(runs: Sequence[AuditRun]) -> list[tuple[date, AuditRun | None]]:
     """Return the runs with their days, and None for each day on which the usual run is missing.
 
     The usual distance is the median distance between two runs.

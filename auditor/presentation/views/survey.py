@@ -15,15 +15,17 @@ from auditor.conclusions.summary import (
 )
 from auditor.config.schema import Config
 from auditor.core.reference.survey import load_questions
-from storage.models.summaries import ALL_FACET
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.store import Store
 
 MIN_COMPARED = 8
 """The smallest group whose share of mended problems is shown."""
 
 
-def build_survey(store: Store, config: Config, today: date) -> dict[str, Any]:
-    """Return what the template of the survey shows.
+def build_survey(
+    store: Store, config: Config, today: date, group: str = NETWORK_GROUP
+) -> dict[str, Any]:
+    """Return what the template of the survey shows, of the network or of a group.
 
     `channels` have their figures and the number of associations that `declared` an account, that is
     to say registered one. An answer has its number and the interval of its share in percent: from
@@ -31,7 +33,7 @@ def build_survey(store: Store, config: Config, today: date) -> dict[str, Any]:
     problems were mended in time, with a dedicated person and with anybody or nobody else; `share`
     is None if one side is too small.
     """
-    counts = store.counts.get_facet_counts()
+    counts = store.counts.get_facet_counts(group)
     total = counts.get(ALL_FACET, 0)
     questions = []
     for question in load_questions().values():
@@ -59,12 +61,14 @@ def build_survey(store: Store, config: Config, today: date) -> dict[str, Any]:
             if figures.is_shown
         ],
         "questions": questions,
-        "officers": _compare_officers(store, counts, today),
+        "officers": _compare_officers(store, group, counts, today),
     }
 
 
-def _compare_officers(store: Store, counts: dict[str, int], today: date) -> list[dict[str, Any]]:
-    mended = store.counts.count_mended_gaps(today - MENDING_PERIOD)
+def _compare_officers(
+    store: Store, group: str, counts: dict[str, int], today: date
+) -> list[dict[str, Any]]:
+    mended = store.counts.count_mended_gaps(today - MENDING_PERIOD, group)
     officers = []
     answers = load_questions()[OFFICER_QUESTION].answers
     for is_dedicated in (True, False):

@@ -1,19 +1,19 @@
 """The dashboard, one call after the other, groups, the glossary, and redirects to a language."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.core.reference.texts import load_glossary
-from auditor.core.rendering.svg import TrendPoint
 from auditor.presentation.reports.invitation import build_chat_text
 from auditor.presentation.views.calls import MAX_CALLS, build_call_list
 from auditor.presentation.views.dashboard import (
     MIN_GROUP_SIZE,
-    CoverageTrend,
     build_dashboard,
+    build_trend_points,
     load_group_needs,
     load_groups,
 )
@@ -47,26 +47,17 @@ def redirect_to_dashboard(context: PageContext) -> RedirectResponse:
 @router.get("/{language}/", dependencies=[access.LOGGED_IN_ACCESS])
 def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
     """Show what needs the reader today. A coordinator of some regions calls in these."""
-    translator, user = context.translator, context.user
-
-    def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
-        points: list[TrendPoint] = []
-        for day, figures in trend:
-            low, high = (figures.low, figures.high) if figures else (None, None)
-            points.append((translator.format_short_date(day), low, high))
-        return points
-
     dashboard = build_dashboard(
         context.app.store,
         context.app.config,
         context.now,
-        own_regions=_find_own_regions(user),
+        own_regions=_find_own_regions(context.user),
         regions=context.regions,
     )
     return context.render_page(
         "dashboard.html",
         dashboard=dashboard,
-        build_trend_points=build_trend_points,
+        build_trend_points=partial(build_trend_points, translator=context.translator),
         next_check=load_next_check(request, context),
         today=context.now.date(),
     )

@@ -1,0 +1,238 @@
+"""The final report of a project: what changed from its first to its last day, and what was done."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
+from typing import Any, get_args
+
+from auditor.conclusions.network_view import load_past_view
+from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
+from auditor.conclusions.summary import STATUS_GROUPS, build_channel_figures, summarize_channel
+from auditor.config.schema import Config
+from auditor.core.errors import InputError
+from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
+from auditor.presentation.views.dashboard import build_coverage_trends, fill_missing_days
+from auditor.presentation.views.survey import build_survey
+from auditor.presentation.views.workshops import build_workshop_result
+from auditor.registry.history import RegistrySnapshot, registry_at
+from auditor.rules.score import SCORE_VERSION
+from storage.models.audit import Association, AuditRun, GapKind
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP
+from storage.read_model.gap_search import GapChangeKind
+from storage.store import Store
+
+LISTED_ROWS = 100
+"""How many problems and contacts the lists of the report name."""
+MAX_COMPARED = 100
+"""How many associations may join or leave. Each is evaluated again, so that no change is theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPeriod:
+    """The first and last day of a report, and the checks at both ends.
+
+    The first check is the newest one until the first day, or the first one after it.
+    """
+
+    first_day: date
+    last_day: date
+    first_run: AuditRun
+    last_run: AuditRun
+    runs: Sequence[AuditRun]
+
+    @property
+    def first_changes_day(self) -> date:
+        """Return the day after the first check, whose problems are no change."""
+        return self.first_run.day + timedelta(days=1)
+
+    @property
+    def end_day(self) -> date:
+        """Return the day after the last one."""
+        return self.last_day + timedelta(days=1)
+
+
+def start_day(day: date) -> datetime:
+    """Return the beginning of a day (UTC)."""
+    return datetime.combine(day, time(), UTC)
+
+
+def find_period(store: Store, first_day: date, last_day: date) -> ReportPeriod:
+    """Return the period of a report. Raises InputError if it has no check."""
+    runs = [run for run in store.runs.list_evaluated() if run.day <= last_day]
+    if first_day > last_day or not runs:
+        remedy = "earlier days for the beginning and later ones for the end"
+        raise InputError(f"{first_day} to {last_day}", "there is no check to report on", remedy)
+    earlier = [run for run in runs if run.day <= first_day]
+    first_run = earlier[-1] if earlier else runs[0]
+    shown = [run for run in runs if run.day >= first_run.day]
+    return ReportPeriod(first_day, last_day, first_run, runs[-1], shown)
+
+
+def build_project_report(
+    store: Store, config: Config, period: ReportPeriod, tag: str = ""
+) -> dict[str, Any]:
+    """Return what the template of the final report shows, of the network or of those with a tag.
+
+    Each channel has its coverage at both ends, as `before` and `after` of all, and as `kept_before`
+    and `kept_after` of those that are in both, unless too many joined or left (`is_comparable`). It
+    has the numbers of accounts that were added and that broke, and of other problems that `opened`
+    or `closed`.
+    """
+    refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
+    group = f"tag:{tag}" if tag else NETWORK_GROUP
+    ends = (period.first_run, period.last_run)
+    counts = store.counts.get_run_facet_counts([run.id for run in ends], [group])
+    before, after = (
+        build_channel_figures(counts.get((run.id, group), {ALL_FACET: 0}), config) for run in ends
+    )
+    joined, left = _find_membership_changes(store, period, tag)
+    is_comparable = max(len(joined), len(left)) <= MAX_COMPARED
+    joined_seen = _count_seen(store, config, joined[:MAX_COMPARED], period.last_run)
+    left_seen = _count_seen(store, config, left[:MAX_COMPARED], period.first_run)
+    moved_ids = {association.id for association in (*joined, *left)}
+    changes = _count_changes(store, group, period, moved_ids)
+    trends = build_coverage_trends(store, config, period.runs, group=group)
+    channels: list[dict[str, Any]] = []
+    for old, new in zip(before, after, strict=True):
+        name = new.channel
+        channel = {
+            "before": old,
+            "after": new,
+            "kept_before": old.confirmed_count - left_seen[name] if is_comparable else None,
+            "kept_after": new.confirmed_count - joined_seen[name] if is_comparable else None,
+            "trend": trends[name],
+            **{kind: changes[kind, name] for kind in ("added", "broken", "opened", "closed")},
+        }
+        if old.is_shown or new.is_shown:
+            channels.append(channel)
+    facets = [group] if tag else []
+    days = fill_missing_days(period.runs)
+    return {
+        "period": period,
+        "tag": tag,
+        "channels": channels,
+        "is_comparable": is_comparable,
+        "joined": joined,
+        "left": left,
+        **_load_lists(store, period, facets, moved_ids),
+        "workshops": [
+            (workshop, build_workshop_result(store, workshop))
+            for workshop in store.workshops.list_workshops(
+                since=period.first_day, until=period.last_day
+            )
+        ],
+        "survey": build_survey(store, config, period.last_day, group),
+        "examples": store.search.list_summaries(
+            {*facets, "answer:example:yes"}, sort="name", limit=LISTED_ROWS
+        ).rows,
+        "missing_days": [day for day, run in days if run is None],
+        "unreliable": [
+            (run.day, run.unreliable_channels) for run in period.runs if run.unreliable_channels
+        ],
+        "rules_version": SCORE_VERSION,
+    }
+
+
+def _count_changes(
+    store: Store, group: str, period: ReportPeriod, moved_ids: Collection[str]
+) -> Counter[tuple[str, str]]:
+    """Return how many accounts were added or broke, and how many other problems opened or closed.
+
+    The key says which (`added`, `broken`, `opened`, `closed`), and the channel. Associations that
+    joined or left do not count.
+    """
+    totals = Counter[tuple[str, str, str]]()
+    days = store.counts.count_gap_changes(period.first_changes_day, group)
+    for (day, change), gap_counts in days.items():
+        if day <= period.last_day:
+            for (code, channel), count in gap_counts.items():
+                totals[change, code, channel] += count
+    totals.subtract(
+        store.gap_search.count_changes_of(
+            moved_ids, start_day(period.first_changes_day), start_day(period.end_day)
+        )
+    )
+    counts = Counter[tuple[str, str]]()
+    for (change, code, channel), count in totals.items():
+        kind = find_gap_kind(code, channel)
+        if kind is GapKind.NO_ACCOUNT:
+            counts["added", channel] += count if change == "closed" else 0
+        elif change == "opened" and kind is GapKind.BROKEN:
+            counts["broken", channel] += count
+        else:
+            counts[change, channel] += count
+    return counts
+
+
+def _load_lists(
+    store: Store, period: ReportPeriod, facets: Sequence[str], moved_ids: Collection[str]
+) -> dict[str, Any]:
+    """Return the first rows of the lists behind the numbers, and the number of contacts by kind."""
+    lists: dict[str, Any] = {}
+    end = start_day(period.end_day)
+    for change in get_args(GapChangeKind):
+        page = store.gap_search.list_gap_changes(
+            start_day(period.first_changes_day), change, until=end, facets=facets, limit=LISTED_ROWS
+        )
+        lists[change] = [
+            row
+            for row in page.rows
+            if row.association.id not in moved_ids
+            and (change == "closed" or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT)
+        ]
+    contacts = store.follow_ups.list_between(start_day(period.first_day), end)
+    ids = set(map(attrgetter("association"), contacts))
+    found = store.search.list_summaries(facets, ids=ids, limit=max(1, len(ids))).rows
+    owners = {summary.id: summary for summary in found}
+    own = [
+        (contact, owners[contact.association])
+        for contact in contacts
+        if contact.association in owners
+    ]
+    kinds = Counter(contact.kind for contact, _ in own)
+    return {**lists, "contacts": own[:LISTED_ROWS], "contact_counts": kinds}
+
+
+def _find_membership_changes(
+    store: Store, period: ReportPeriod, tag: str
+) -> tuple[list[Association], list[Association]]:
+    """Return the associations that were followed, with the tag, at one end only.
+
+    Those that joined are as they were at the last check, and those that left as at the first one.
+    """
+    joined, left = [], []
+    changes = store.audit_log.group_changes_by_association(period.first_run.as_of)
+    for id_, entries in changes.items():
+        entry = store.registry.get_association_entry(id_)
+        if entry is None:
+            continue
+        current = RegistrySnapshot(entry.association, entry.withdrawn_at is None, ())
+        then, now = (
+            registry_at(current, entries, run.as_of) for run in (period.first_run, period.last_run)
+        )
+        was_member, is_member = (
+            snapshot.is_listed and tag in {"", *snapshot.association.tags}
+            for snapshot in (then, now)
+        )
+        if is_member and not was_member:
+            joined.append(now.association)
+        elif was_member and not is_member:
+            left.append(then.association)
+    return joined, left
+
+
+def _count_seen(
+    store: Store, config: Config, associations: Sequence[Association], run: AuditRun
+) -> Mapping[str, int]:
+    """Return how many of these associations had an account that was seen, by channel."""
+    seen = Counter[str]()
+    for association in associations:
+        view = load_past_view(store, config, association, run.as_of)
+        seen.update(
+            channel
+            for channel in config.channels
+            if summarize_channel(view, channel).status in STATUS_GROUPS["seen"]
+        )
+    return seen

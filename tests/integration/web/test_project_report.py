@@ -1,0 +1,112 @@
+"""The final report of a project compares two days, and says what it cannot say."""
+
+import re
+import shutil
+from datetime import timedelta
+
+from auditor.conclusions.reevaluate import reevaluate
+from auditor.presentation.reports.project import format_project_text, render_project_document
+from auditor.presentation.views.project import build_project_report, find_period
+from auditor.runs.run import execute_run
+from storage.models.audit import Association
+from storage.models.users import ChangeOrigin, FollowUpKind
+from storage.tables.communication import FollowUp
+from tests.support.mini_network import link, lived, night_of, opened, register
+from tests.support.web_server import get_text, logged_in_client, read_page
+
+NOW = night_of(9) + timedelta(hours=8)
+NAMES = ("a", "b", "c")
+PAGES = {name: link(name, "facebook", f"page-{name}") for name in (*NAMES, "new")}
+FIRST, LAST = night_of(0).date(), night_of(9).date()
+
+
+@lived
+async def app(network):
+    """Three pages are seen; one breaks, and one association joins with a page."""
+    rows = [PAGES[name] for name in NAMES]
+    register(network, *rows)
+    for day in (0, 1):
+        await execute_run(network, night_of(day))
+    network.web.answers[PAGES["c"].typed_text] = "gone"
+    network.store.registry.save_registry(
+        [Association(name, name.title()) for name in (*NAMES, "new")],
+        [*rows, PAGES["new"]],
+        night_of(2),
+        origin=ChangeOrigin("Amina", "import"),
+    )
+    for day in (2, 3, 5, 9):
+        await execute_run(network, night_of(day))
+    called = {"kind": FollowUpKind.CALLED, "author": "Amina", "occurred_at": night_of(4)}
+    network.store.follow_ups.add(FollowUp(association="c", **called))
+
+
+def build(app, first=FIRST, last=LAST, tag=""):
+    return build_project_report(app.store, app.config, find_period(app.store, first, last), tag)
+
+
+def get_facebook(report):
+    [channel] = [item for item in report["channels"] if item["after"].channel == "facebook"]
+    return channel
+
+
+def test_association_that_joined_later_is_in_no_difference(app):
+    report = build(app)
+    facebook = get_facebook(report)
+    assert [item.id for item in report["joined"]] == ["new"]
+    assert (facebook["before"].confirmed_count, facebook["after"].confirmed_count) == (3, 3)
+    assert (facebook["kept_before"], facebook["kept_after"]) == (3, 2)
+    assert facebook["broken"] == 1
+    assert report["missing_days"] == [night_of(day).date() for day in (4, 6, 7, 8)]
+    assert report["contact_counts"] == {FollowUpKind.CALLED: 1}
+
+
+def test_problems_of_the_first_check_are_no_change(app):
+    report = build(app)
+    assert {row.gap.opened_at.date() for row in report["opened"]} & {FIRST} == set()
+    assert not any(channel["closed"] for channel in report["channels"])
+
+
+def test_same_document_twice_and_on_another_machine(app, tmp_path):
+    def render(app):
+        return render_project_document(build(app), app.config, "ar")
+
+    copy = tmp_path / "copy"
+    shutil.copytree(app.data_folder, copy, ignore=shutil.ignore_patterns("copy"))
+    other = opened(copy)
+    assert render(app) == render(app) == render(other)
+    other.store.close()
+
+
+def test_both_ends_follow_the_rules_of_now(app):
+    rules = [rule for rule in app.config.rules if rule.code != "channel_dead"]
+    app.config = app.config.model_copy(update={"rules": tuple(rules)})
+    reevaluate(app)
+    facebook = get_facebook(build(app))
+    assert facebook["broken"] == 0
+
+
+def test_each_number_opens_its_list(app):
+    with logged_in_client(app, NOW) as client:
+        page = get_text(client, f"/en/project?from={FIRST}&to={LAST}", "Final report", "3 → 2")
+        numbers = re.findall(r'<a href="([^"]+)">(\d+)</a>', page)
+        assert len(numbers) > 4
+        for url, number in numbers:
+            if url.startswith("#"):
+                section = page.partition(f'id="{url[1:]}"')[2].partition("</ul>")[0]
+                assert section.count("<li>") >= int(number), (url, number)
+            else:
+                read_page(client.get(url.replace("&amp;", "&")))
+        response = client.get(f"/en/project.pdf?from={FIRST}&to={LAST}")
+        assert response.content.startswith(b"%PDF")
+
+
+def test_period_without_a_check_says_so(app):
+    with logged_in_client(app, NOW) as client:
+        get_text(client, "/en/project?from=2019-01-01&to=2019-02-01", "There is no check")
+        read_page(client.get("/en/project.pdf?from=2019-01-01&to=2019-02-01"), status=404)
+
+
+def test_text_of_the_command_has_a_line_for_each_channel(app):
+    text = format_project_text(render_project_document(build(app), app.config, "en"))
+    assert re.search(r"^Facebook · 3 100% · 3 75%", text, re.MULTILINE), text
+    assert "1 association joined (New)" in text
