@@ -8,6 +8,7 @@ The spreadsheet has the formats and mistakes of real spreadsheets, and is correc
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -214,17 +215,33 @@ LINK_FORMATS = {
 """The formats of cells by channel, which associations use in turn."""
 
 
-def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
-    """Write the spreadsheet as XLSX. `is_corrected` writes the version of the second import."""
-    rows = map(partial(build_spreadsheet_row, is_corrected=is_corrected), load_demo_associations())
+def write_demo_spreadsheet(
+    path: Path, *, is_corrected: bool = False, missing: Collection[tuple[str, str]] = ()
+) -> Path:
+    """Write the spreadsheet as XLSX. `is_corrected` writes the version of the second import.
+
+    Without the accounts that are `missing`, by association and channel.
+    """
+    build_row = partial(build_spreadsheet_row, is_corrected=is_corrected, missing=missing)
+    rows = map(build_row, load_demo_associations())
     with path.open("wb") as file:
         write_workbook(file, {"Sheet": [SPREADSHEET_HEADINGS, *rows]})
     return path
 
 
-def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = False) -> list[str]:
+def build_spreadsheet_row(
+    association: DemoAssociation,
+    *,
+    is_corrected: bool = False,
+    missing: Collection[tuple[str, str]] = (),
+) -> list[str]:
     """Return the row of an association. Every fifth association has no phone."""
-    cells = {channel: build_link_cell(association, channel) for channel in ALL_DEMO_CHANNELS}
+    cells = {
+        channel: ""
+        if (association.id, channel) in missing
+        else build_link_cell(association, channel)
+        for channel in ALL_DEMO_CHANNELS
+    }
     if association.facebook == "in_site_column":
         cells["website"], cells["facebook"] = cells["facebook"], ""
     if is_corrected and association.youtube == "added":

@@ -1,9 +1,9 @@
 """Play the demo: import a fictional network and audit it on several days.
 
 The demo imports a network of 100 associations from a spreadsheet and audits it once for each of
-several days. The fake web runs in its own process. The auditor reaches it through the `proxy` and
-`ca_file` of the configuration file that the demo writes. The folder of a demo is an ordinary
-auditor folder.
+several days, and twice in the months before. The fake web runs in its own process. The auditor
+reaches it through the `proxy` and `ca_file` of the configuration file that the demo writes. The
+folder of a demo is an ordinary auditor folder.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from typing import Self
 from auditor.app import App
 from auditor.config.schema import Config, WebSettings, find_packaged_config, load_config
 from auditor.core.errors import InputError
-from auditor.demo import associations
+from auditor.demo import associations, programme
 from auditor.demo.model import DEFAULT_RUN_COUNT, SECOND_IMPORT_RUN, DemoRun
 from auditor.registry import importer
 from auditor.runs import run
@@ -42,7 +42,7 @@ DemoProgressCallback = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The folder, the configuration and the audit runs of a finished demo."""
+    """The folder, the configuration and the audit runs of a finished demo, without earlier ones."""
 
     folder: Path
     config: Config
@@ -121,12 +121,15 @@ async def run_demo(
                 config = write_demo_config(folder, web.port)
                 app = replace(opened_app, config=config, fork_server=fork_server)
                 gc.freeze()  # loaded objects live until the end; do not scan them in each run
+                earlier_runs = list(programme.schedule_earlier_runs(total_runs, now))
                 runs = [
                     await _play_run(app, web, folder, demo_run, on_progress)
-                    for demo_run in schedule_demo_runs(total_runs, now)
+                    for demo_run in [*earlier_runs, *schedule_demo_runs(total_runs, now)]
                 ]
                 add_messages(app, now)
-    return DemoResult(folder, config, tuple(runs))
+                programme.add_programme(app, now)
+                programme.add_seen_accounts(app, now)
+    return DemoResult(folder, config, tuple(runs[len(earlier_runs) :]))
 
 
 def schedule_demo_runs(total_runs: int, now: datetime) -> list[DemoRun]:
@@ -174,10 +177,15 @@ def build_demo_rules() -> str:
 
 
 def import_demo_spreadsheet(app: App, folder: Path, demo_run: DemoRun) -> None:
-    """Write and import the spreadsheet before the first run, and corrected before the ninth."""
-    if demo_run.number in (1, SECOND_IMPORT_RUN):
+    """Write and import the spreadsheet until the first run, and corrected before the ninth.
+
+    In the runs before the first one, some accounts are not registered yet.
+    """
+    if demo_run.number <= 1 or demo_run.number == SECOND_IMPORT_RUN:
         path = associations.write_demo_spreadsheet(
-            folder / "registry.xlsx", is_corrected=demo_run.number == SECOND_IMPORT_RUN
+            folder / "registry.xlsx",
+            is_corrected=demo_run.number == SECOND_IMPORT_RUN,
+            missing=programme.find_missing_accounts(demo_run),
         )
         import_result = importer.parse_registry_spreadsheet(path, app.config.network.language)
         app.store.registry.save_registry(
@@ -219,10 +227,13 @@ async def _play_run(
     demo_run: DemoRun,
     on_progress: DemoProgressCallback | None,
 ) -> AuditRun:
+    earlier_count = demo_run.number - 1 + len(programme.EARLIER_CHECKS)
+    run_count = demo_run.total_runs + len(programme.EARLIER_CHECKS)
+
     def report_progress(done: int, accounts: int) -> None:
         """Add the earlier runs to the progress of one run."""
         if on_progress:
-            on_progress((demo_run.number - 1) * accounts + done, demo_run.total_runs * accounts)
+            on_progress(earlier_count * accounts + done, run_count * accounts)
 
     import_demo_spreadsheet(app, folder, demo_run)
     await fake_web.switch_to_run(demo_run)

@@ -34,9 +34,10 @@ def show_workshop(context: PageContext, workshop_id: RowId) -> HTMLResponse:
     return context.render_page(
         "workshops.html",
         workshop=workshop,
-        associations=store.search.list_summaries(
-            ids=invited.keys(), sort="name", limit=len(invited)
-        ).rows,
+        associations=sorted(
+            store.search.list_summaries(ids=invited.keys(), limit=len(invited)).rows,
+            key=lambda summary: summary.display_name(context.language),
+        ),
         invited=invited,
         results=build_workshop_result(store, workshop, regions=context.regions),
         periods=PERIODS,
