@@ -58,12 +58,12 @@ def build_summary_record(
         changes[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
     for gap in view.gaps:
         changes[f"open:{get_gap_kind(gap)}"] += 1
-    # How fast problems are mended, by who runs the channels.
+    # How fast problems are fixed, by who runs the channels.
     if officer := summary.answers.get(OFFICER_QUESTION):
         for gap in view.reportable_gaps:
             opened_at = gap.opened_at or gap.first_seen
-            is_mended = gap.closed_at is not None and gap.closed_at - opened_at <= MENDING_PERIOD
-            changes[f"mended:{opened_at.date()}:{officer}:{'yes' if is_mended else 'no'}"] += 1
+            is_fixed = gap.closed_at is not None and gap.closed_at - opened_at <= FIXING_PERIOD
+            changes[f"fixed:{opened_at.date()}:{officer}:{'yes' if is_fixed else 'no'}"] += 1
     return SummaryRecord(
         summary=summary,
         facets=build_facets(summary),
@@ -129,8 +129,8 @@ STATUS_GROUPS = {
     "seen": frozenset({ChannelStatus.PRESENT, ChannelStatus.SILENT}),
 }
 """Groups of statuses that filters select together: an account is registered, or seen to work."""
-MENDING_PERIOD = timedelta(days=90)
-"""How soon a problem must be mended to count as such in the comparison of the survey."""
+FIXING_PERIOD = timedelta(days=90)
+"""How soon a problem must be fixed to count as such in the comparison of the survey."""
 NO_ANSWER_FACET = "answer:none"
 """The facet of associations that have answered no question of the survey."""
 STATUS_BY_STATE = {

@@ -268,7 +268,7 @@ class SurveyAnswerRepository(Repository):
             return [answer.id for answer in answers]
 
     def replace(self, answer: SurveyAnswer) -> None:
-        """Store the answer of an association itself, instead of its own one of the last day."""
+        """Store an answer from a report link, and remove those of the last day to its question."""
         is_own = and_(
             col(SurveyAnswer.association) == answer.association,
             col(SurveyAnswer.question) == answer.question,

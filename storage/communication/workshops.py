@@ -1,6 +1,6 @@
 """Workshops: follow-ups of the kinds `invited` and `attended` with the same day, title and problem.
 
-How many of the associations that had the problem on that day mended it is read from the gaps.
+How many of the associations that had the problem on that day fixed it is read from the gaps.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -43,8 +43,8 @@ class Workshop:
         return datetime.combine(self.day, time(), UTC)
 
 
-MendedCounts = dict[str, tuple[int, int]]
-"""How many associations had a problem, and how many mended it: `attended`, `absent`, `others`."""
+FixedCounts = dict[str, tuple[int, int]]
+"""How many associations had a problem, and how many fixed it: `attended`, `absent`, `others`."""
 
 
 class WorkshopRepository(Repository):
@@ -139,12 +139,12 @@ class WorkshopRepository(Repository):
         query = query.group_by(FOLLOW_UP.c.association)
         return {id_: bool(is_attended) for id_, is_attended in self._load_all(query, tuple)}
 
-    def count_mended(
+    def count_fixed(
         self, workshop: Workshop, days: int, *, regions: RegionFilter = None
-    ) -> MendedCounts:
-        """Return who had the problem on the day of a workshop, and who mended it within some days.
+    ) -> FixedCounts:
+        """Return who had the problem on the day of a workshop, and who fixed it within some days.
 
-        A problem that is open again, was waived, or was closed by a decision is not mended.
+        A problem that is open again, was waived, or was closed by a decision is not fixed.
         """
         until = workshop.starts_at + timedelta(days=days + 1)
         later = GAP.alias()
@@ -157,7 +157,7 @@ class WorkshopRepository(Repository):
             )
             .exists()
         )
-        is_mended = and_(GAP.c.is_reportable, GAP.c.closed_at < to_utc(until), ~is_open_again)
+        is_fixed = and_(GAP.c.is_reportable, GAP.c.closed_at < to_utc(until), ~is_open_again)
         starts_at = to_utc(workshop.starts_at)
         was_open = and_(
             GAP.c.code == workshop.code,
@@ -166,11 +166,11 @@ class WorkshopRepository(Repository):
             or_(GAP.c.closed_at.is_(None), GAP.c.closed_at >= starts_at),
             *build_region_filter(GAP.c.association, regions),
         )
-        # An association has mended the problem if it has on each of its accounts.
+        # An association has fixed the problem if it has on each of its accounts.
         owners = (
             select(
                 GAP.c.association.label("id"),
-                func.min(case((is_mended, 1), else_=0)).label("is_mended"),
+                func.min(case((is_fixed, 1), else_=0)).label("is_fixed"),
             )
             .where(was_open)
             .group_by(GAP.c.association)
@@ -181,10 +181,10 @@ class WorkshopRepository(Repository):
             (owners.c.id.in_(_select_associations(workshop, FollowUpKind.INVITED)), "absent"),
             else_="others",
         )
-        query = select(group, func.count(), func.sum(owners.c.is_mended)).group_by(group)
-        counts: MendedCounts = dict.fromkeys(("attended", "absent", "others"), (0, 0))
-        for name, count, mended_count in self._load_all(query, tuple):
-            counts[name] = count, mended_count
+        query = select(group, func.count(), func.sum(owners.c.is_fixed)).group_by(group)
+        counts: FixedCounts = dict.fromkeys(("attended", "absent", "others"), (0, 0))
+        for name, count, fixed_count in self._load_all(query, tuple):
+            counts[name] = count, fixed_count
         return counts
 
 

@@ -128,7 +128,7 @@ class SummaryRecord:
     that is or was open and is not waived to its rank (`compute_gap_rank`);
     `visible_gap_ids` are those that lists show. `gap_change_counts` counts them by
     `opened:<day>:<code>@<channel>`, `closed:…`, `open:<kind>`, and if it is known who runs the
-    channels, `mended:<day of opening>:<who>:<yes or no>`. `valid_until` is the first
+    channels, `fixed:<day of opening>:<who>:<yes or no>`. `valid_until` is the first
     day on which the summary may change although no row has changed; None if never.
     """
 

@@ -300,19 +300,19 @@ class FacetCountRepository(Repository):
         counts = self.get_facet_counts(CHANGE_GROUP_PREFIX + NETWORK_GROUP, "open:")
         return {facet.removeprefix("open:"): count for facet, count in counts.items()}
 
-    def count_mended_gaps(
+    def count_fixed_gaps(
         self, until: date, group: str = NETWORK_GROUP
     ) -> dict[tuple[str, bool], int]:
-        """Return how many gaps of a group, opened until a day, were mended in time, and not.
+        """Return how many gaps of a group, opened until a day, were fixed in time, and not.
 
-        The key says who runs the channels, and whether they were mended.
+        The key says who runs the channels, and whether they were fixed.
         """
         counts = Counter[tuple[str, bool]]()
-        facets = self.get_facet_counts(CHANGE_GROUP_PREFIX + group, "mended:")
+        facets = self.get_facet_counts(CHANGE_GROUP_PREFIX + group, "fixed:")
         for facet, count in facets.items():
-            _, day, who, is_mended = facet.split(":")
+            _, day, who, is_fixed = facet.split(":")
             if date.fromisoformat(day) <= until:
-                counts[who, is_mended == "yes"] += count
+                counts[who, is_fixed == "yes"] += count
         return dict(counts)
 
     def get_group_sizes(self, kind: Literal["region", "tag"], min_size: int = 5) -> dict[str, int]:

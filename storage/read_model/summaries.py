@@ -60,7 +60,7 @@ GROUP_FACET_PREFIXES = ("region:", "tag:")
 UNCOUNTED_FACET_PREFIXES = ("region:", "city:", "tag:", WORD_FACET_PREFIX)
 """Prefixes of the facets that are counted only for the network, or not at all (words)."""
 
-CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:", "mended:")
+CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:", "fixed:")
 """Prefixes of facets that are only counted, in groups of their own. They find no association."""
 
 FACET_KEY = ("facet", "urgency", "association")

@@ -1,8 +1,8 @@
 """The audit log: who changed what in the registry. Entries outlive their association."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -19,21 +19,28 @@ class AuditLogRepository(Repository):
     """Reads the audit log."""
 
     def group_changes_by_association(
-        self, since: datetime | None = None
+        self,
+        since: datetime | None = None,
+        *,
+        fields: Collection[str] = (),
+        limit: int | None = None,
     ) -> dict[str, list[AuditLogEntry]]:
         """Return the entries since a time by association, the newest first.
 
-        Without a time, return all entries of the associations of which anything was ever changed or
+        With `fields`, only those about one of these are returned, at most `limit`. Without a time, return all entries of the associations of which anything was ever changed or
         removed. If something was only added, the times of its rows are enough.
         """
-        query = select(AUDIT_LOG).order_by(NEWEST_FIRST)
+        query = select(AUDIT_LOG).limit(limit)
         if since is not None:
             query = query.where(AUDIT_LOG.c.changed_at > to_utc(since))
         else:
             associations = select(AUDIT_LOG.c.association).where(AUDIT_LOG.c.before.is_not(None))
             query = query.where(AUDIT_LOG.c.association.in_(associations))
+        if fields:
+            query = query.where(AUDIT_LOG.c.field.in_(fields))
         changes: dict[str, list[AuditLogEntry]] = {}
-        for entry in self._load_all(query, to_log_entry):
+        entries = self._load_all(query, to_log_entry)
+        for entry in sorted(entries, key=attrgetter("id"), reverse=True):
             changes.setdefault(entry.association, []).append(entry)
         return changes
 

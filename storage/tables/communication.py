@@ -122,7 +122,7 @@ class FollowUp(StoredModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "follow_up"
-    __table_args__ = IDS_ARE_USED_ONCE
+    __table_args__ = (Index(None, "kind", "due_date"), IDS_ARE_USED_ONCE)
 
     id: int = Field(default=None, primary_key=True)
     association: str = Field(
@@ -134,7 +134,7 @@ class FollowUp(StoredModel, table=True):
         sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
     )
     text: str = ""
-    due_date: date | None = Field(default=None, index=True)
+    due_date: date | None = None
     channel: str = ""
     code: str | None = None
 

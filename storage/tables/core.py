@@ -231,7 +231,7 @@ AUDIT_LOG = Table(
     "audit_log",
     METADATA,
     Column("id", Integer, primary_key=True),
-    Column("changed_at", UTCDateTime, nullable=False),
+    Column("changed_at", UTCDateTime, nullable=False, index=True),
     Column("author", String, nullable=False),
     Column("source", String, nullable=False),
     Column("association", String, nullable=False, index=True),

@@ -17,8 +17,10 @@ from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import StorageSettings, find_packaged_config, load_config
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.core.reference.places import REGIONS
+from auditor.core.reference.survey import load_questions
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from storage.communication.workshops import Workshop
 from storage.conclusions import Conclusions
 from storage.models.audit import (
     AccountRow,
@@ -38,7 +40,7 @@ from storage.models.audit import (
 from storage.models.run_report import RunReport
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind
-from storage.tables.communication import FollowUp, Reply, ReportLink
+from storage.tables.communication import FollowUp, Reply, ReportLink, SurveyAnswer
 from tests.support.stored import add_reply
 
 ASSOCIATION_COUNT = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
@@ -273,6 +275,25 @@ def _record_communication(store, ids, random_source):
             )
             for name, token in tokens.items()
         )
+    answers = {code: list(question.answers) for code, question in load_questions().items()}
+    store.survey_answers.add_all(
+        [
+            SurveyAnswer(
+                association=name,
+                question=question,
+                answer=random_source.choice(values),
+                answered_at=NOW - timedelta(days=random_source.randint(0, 300)),
+            )
+            for name in ids
+            if random_source.random() < 0.2
+            for question, values in answers.items()
+        ]
+    )
+    day = (LAST_RUN_AT - timedelta(days=100)).date()
+    workshop = Workshop(0, day, "YouTube", "youtube", "channel_missing")
+    names = sorted(ids)
+    store.workshops.invite(names[:20], workshop, "Amina", NOW - timedelta(days=110))
+    store.workshops.save_attendance(workshop, names[:10], [], "Amina", NOW - timedelta(days=100))
     for name in ids:
         if random_source.random() < 0.02:
             fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}

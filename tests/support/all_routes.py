@@ -29,6 +29,7 @@ PATH_VALUES = {
     "user_id": ("1",),
     "reply_id": ("1",),
     "proposal_id": ("1",),
+    "workshop_id": ("1", "99"),
     "day": ("2026-11-02",),
     "upload_name": (WAITING, UNREAD, "none"),
     "token": ("none",),
@@ -64,10 +65,12 @@ QUERIES = {
     "calls": ("after=nour", "after=nobody"),
     "history": ("association=nour", "association=nobody"),
     "check": ("refusal=finished",),
+    "survey": ("question=training", "question=all", "question=none"),
+    "project": ("from=2026-11-03&to=2026-11-05&tag=rabat", "from=2030-01-01"),
     "report.png": ("since=2026-11-02T00:00:00Z",),
 }
 """Queries of a page in addition to its enumerated parameters, by the last part of the route."""
-SLOW_SUFFIXES = ("report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")
+SLOW_SUFFIXES = ("report.pdf", "project.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")
 """Routes that take seconds with all their queries; these tests are marked as slow."""
 
 
@@ -135,7 +138,11 @@ FORMS = {
         {"action": "export"},
         {"action": "tag", "id": "nour", "tag": "rabat"},
         {"action": "messages", "id": "x0"},
+        {"action": "invite", "id": "x0", "title": "rabat", "day": "2026-12-01"},
+        {"action": "invite", "id": "x0"},
     ),
+    "survey": ({"question": "training", "answer": "training:yes"}, {"answer": "none"}),
+    "{workshop_id}": ({"id": "nour"}, {}),
     "undo": ({},),
     "seen": ({},),
     "feed": ({},),

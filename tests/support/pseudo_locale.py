@@ -17,6 +17,7 @@ from lxml import html
 from auditor.core.i18n import catalogs, translator
 from auditor.core.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE, load_terms
 from auditor.core.reference.gap_catalogue import get_gap_titles, load_gap_catalogue
+from auditor.core.reference.survey import load_questions
 from auditor.core.reference.texts import get_glossary_term, get_message_texts, load_glossary
 from auditor.web.routes import dashboard
 
@@ -127,8 +128,15 @@ def pseudo_locale() -> Iterator[None]:
         "get_message_texts": lambda key: bracket_english(get_message_texts(key)),
         "get_glossary_term": pseudo_glossary_term,
     }
+    questions = {
+        code: replace(
+            question, text=bracket_english(question.text), answers=bracket_english(question.answers)
+        )
+        for code, question in load_questions().items()
+    }
     with (
         mock.patch.multiple(translator, **replaced),
+        mock.patch.dict(load_questions(), questions),
         mock.patch.object(dashboard, "load_glossary", pseudo_glossary),
     ):
         yield

@@ -22,6 +22,7 @@ from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding, unknown_finding
+from storage.communication.workshops import Workshop
 from storage.conclusions import Conclusions
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
@@ -35,7 +36,7 @@ from storage.models.audit import (
 )
 from storage.models.users import ReplyKind, Role
 from storage.store import Store
-from storage.tables.communication import Reply
+from storage.tables.communication import Reply, SurveyAnswer
 from storage.tables.users import User
 from tests.support.mini_network import Small, Web
 from tests.support.stored import add_reply
@@ -259,6 +260,16 @@ def _add_communication(app):
             snippet=MARKUP,
         )
         store.conclusions.save(Conclusions(proposals=[Proposal(association, found_link, NOW, NOW)]))
+    held = Workshop(0, FIRST.date(), f"Open a channel {MARKUP}", "youtube", "channel_missing")
+    store.workshops.invite(["nour", "amal", "long"], held, "Amina", FIRST)
+    store.workshops.save_attendance(held, ["nour", "amal"], [], "Amina", FIRST)
+    answers = {"media_officer": "dedicated", "training": "yes", "recordings": "phones"}
+    store.survey_answers.add_all(
+        [
+            SurveyAnswer(association="nour", question=name, answer=value, answered_at=NOW)
+            for name, value in answers.items()
+        ]
+    )
     for association in ("nour", "nour", "amal", "long"):
         report_links.create_report_link(store, app.config, association, "Amina", NOW)
     report_links.create_report_link(store, app.config, "bare", "Amina", FIRST, valid_days=2)

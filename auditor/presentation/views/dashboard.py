@@ -162,7 +162,7 @@ READ_ASSOCIATIONS = 100
 """How many of the most urgent associations are read to name some of each region."""
 WEEK_DAYS = 7
 TREND_DAYS = 60
-"""How many days the trends cover."""
+"""How many days until the newest check the trends cover."""
 PROPOSALS_FACET = "has_proposals"
 
 CoverageTrend = tuple[tuple[date, ChannelFigures | None], ...]
@@ -191,7 +191,7 @@ def build_dashboard(
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     counts, newest_runs = store.counts.get_facet_counts(), store.runs.list_newest(TREND_DAYS)
-    newest_runs = [run for run in newest_runs if (now.date() - run.day).days < TREND_DAYS]
+    newest_runs = [run for run in newest_runs if (newest_runs[-1].day - run.day).days < TREND_DAYS]
     proposals, _ = load_unsettled_proposals(store, config, limit=SHOWN_REPLIES, regions=regions)
     proposal_count = counts.get(PROPOSALS_FACET, 0) if regions is None else 0
     if own_regions is not None:

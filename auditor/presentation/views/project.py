@@ -20,6 +20,7 @@ from auditor.registry.history import RegistrySnapshot, registry_at
 from auditor.rules.score import SCORE_VERSION
 from storage.models.audit import Association, AuditRun, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
+from storage.models.users import WHOLE_ASSOCIATION_FIELD
 from storage.read_model.gap_search import GapChangeKind
 from storage.store import Store
 
@@ -27,6 +28,8 @@ LISTED_ROWS = 100
 """How many problems and contacts the lists of the report name."""
 MAX_COMPARED = 100
 """How many associations may join or leave. Each is evaluated again, so that no change is theirs."""
+MAX_READ_CHANGES = 500
+"""How many changes of the registry are read to find them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,10 @@ def build_project_report(
     before, after = (
         build_channel_figures(counts.get((run.id, group), {ALL_FACET: 0}), config) for run in ends
     )
-    joined, left = _find_membership_changes(store, period, tag)
-    is_comparable = max(len(joined), len(left)) <= MAX_COMPARED
-    joined_seen = _count_seen(store, config, joined[:MAX_COMPARED], period.last_run)
-    left_seen = _count_seen(store, config, left[:MAX_COMPARED], period.first_run)
+    moves = _find_membership_changes(store, period, tag)
+    joined, left = moves or ([], [])
+    joined_seen = _count_seen(store, config, joined, period.last_run)
+    left_seen = _count_seen(store, config, left, period.first_run)
     moved_ids = {association.id for association in (*joined, *left)}
     changes = _count_changes(store, group, period, moved_ids)
     trends = build_coverage_trends(store, config, period.runs, group=group)
@@ -100,8 +103,8 @@ def build_project_report(
         channel = {
             "before": old,
             "after": new,
-            "kept_before": old.confirmed_count - left_seen[name] if is_comparable else None,
-            "kept_after": new.confirmed_count - joined_seen[name] if is_comparable else None,
+            "kept_before": None if moves is None else old.confirmed_count - left_seen[name],
+            "kept_after": None if moves is None else new.confirmed_count - joined_seen[name],
             "trend": trends[name],
             **{kind: changes[kind, name] for kind in ("added", "broken", "opened", "closed")},
         }
@@ -113,7 +116,7 @@ def build_project_report(
         "period": period,
         "tag": tag,
         "channels": channels,
-        "is_comparable": is_comparable,
+        "is_comparable": moves is not None,
         "joined": joined,
         "left": left,
         **_load_lists(store, period, facets, moved_ids),
@@ -149,11 +152,12 @@ def _count_changes(
         if day <= period.last_day:
             for (code, channel), count in gap_counts.items():
                 totals[change, code, channel] += count
-    totals.subtract(
-        store.gap_search.count_changes_of(
-            moved_ids, start_day(period.first_changes_day), start_day(period.end_day)
+    if moved_ids:
+        totals.subtract(
+            store.gap_search.count_changes_of(
+                moved_ids, start_day(period.first_changes_day), start_day(period.end_day)
+            )
         )
-    )
     counts = Counter[tuple[str, str]]()
     for (change, code, channel), count in totals.items():
         kind = find_gap_kind(code, channel)
@@ -197,13 +201,19 @@ def _load_lists(
 
 def _find_membership_changes(
     store: Store, period: ReportPeriod, tag: str
-) -> tuple[list[Association], list[Association]]:
+) -> tuple[list[Association], list[Association]] | None:
     """Return the associations that were followed, with the tag, at one end only.
 
     Those that joined are as they were at the last check, and those that left as at the first one.
+    Return None if they may be too many.
     """
+    fields = (WHOLE_ASSOCIATION_FIELD, "tags") if tag else (WHOLE_ASSOCIATION_FIELD,)
+    changes = store.audit_log.group_changes_by_association(
+        period.first_run.as_of, fields=fields, limit=MAX_READ_CHANGES
+    )
+    if sum(map(len, changes.values())) == MAX_READ_CHANGES:
+        return None
     joined, left = [], []
-    changes = store.audit_log.group_changes_by_association(period.first_run.as_of)
     for id_, entries in changes.items():
         entry = store.registry.get_association_entry(id_)
         if entry is None:
@@ -220,7 +230,7 @@ def _find_membership_changes(
             joined.append(now.association)
         elif was_member and not is_member:
             left.append(then.association)
-    return joined, left
+    return (joined, left) if max(len(joined), len(left)) <= MAX_COMPARED else None
 
 
 def _count_seen(

@@ -8,7 +8,7 @@ from typing import Any
 
 from auditor.conclusions.association_view import OFFICER_QUESTION, REGISTRY
 from auditor.conclusions.summary import (
-    MENDING_PERIOD,
+    FIXING_PERIOD,
     NO_ANSWER_FACET,
     build_channel_figures,
     to_percent,
@@ -19,7 +19,7 @@ from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.store import Store
 
 MIN_COMPARED = 8
-"""The smallest group whose share of mended problems is shown."""
+"""The smallest group whose share of fixed problems is shown."""
 
 
 def build_survey(
@@ -30,8 +30,8 @@ def build_survey(
     `channels` have their figures and the number of associations that `declared` an account, that is
     to say registered one. An answer has its number and the interval of its share in percent: from
     the associations that gave it to these and all that gave none. `officers` compare how many
-    problems were mended in time, with a dedicated person and with anybody or nobody else; `share`
-    is None if one side is too small.
+    problems were fixed in time, with a dedicated person and without one; `share` is None if one
+    side is too small.
     """
     counts = store.counts.get_facet_counts(group)
     total = counts.get(ALL_FACET, 0)
@@ -68,7 +68,7 @@ def build_survey(
 def _compare_officers(
     store: Store, group: str, counts: dict[str, int], today: date
 ) -> list[dict[str, Any]]:
-    mended = store.counts.count_mended_gaps(today - MENDING_PERIOD, group)
+    fixed = store.counts.count_fixed_gaps(today - FIXING_PERIOD, group)
     officers = []
     answers = load_questions()[OFFICER_QUESTION].answers
     for is_dedicated in (True, False):
@@ -76,16 +76,16 @@ def _compare_officers(
         association_count = sum(
             counts.get(f"answer:{OFFICER_QUESTION}:{answer}", 0) for answer in side
         )
-        mended_count = sum(mended.get((answer, True), 0) for answer in side)
-        gap_count = mended_count + sum(mended.get((answer, False), 0) for answer in side)
+        fixed_count = sum(fixed.get((answer, True), 0) for answer in side)
+        gap_count = fixed_count + sum(fixed.get((answer, False), 0) for answer in side)
         is_large = association_count >= MIN_COMPARED and gap_count > 0
         officers.append(
             {
                 "is_dedicated": is_dedicated,
                 "association_count": association_count,
-                "mended_count": mended_count,
+                "fixed_count": fixed_count,
                 "gap_count": gap_count,
-                "share": to_percent(mended_count, gap_count) if is_large else None,
+                "share": to_percent(fixed_count, gap_count) if is_large else None,
             }
         )
     return officers

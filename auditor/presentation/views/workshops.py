@@ -1,4 +1,4 @@
-"""A workshop and whether it helped: of those who had the problem on its day, how many mended it."""
+"""A workshop and whether it helped: of those who had the problem on its day, how many fixed it."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from auditor.conclusions.summary import to_percent
 from auditor.core.statistics import compute_difference_interval
 from auditor.presentation.views.survey import MIN_COMPARED
-from storage.communication.workshops import MendedCounts, Workshop
+from storage.communication.workshops import FixedCounts, Workshop
 from storage.store import Store
 from storage.tables.mappers import RegionFilter
 
 PERIODS = (30, 90)
-"""After how many days it is counted who mended the problem."""
+"""After how many days it is counted who fixed the problem."""
 
 
 def build_workshop_result(
@@ -30,18 +30,18 @@ def build_workshop_result(
     results = []
     for days in PERIODS:
         if workshop.day + timedelta(days=days) <= last_day:
-            counts = store.workshops.count_mended(workshop, days, regions=regions)
+            counts = store.workshops.count_fixed(workshop, days, regions=regions)
             comparisons = [(name, _compare(counts, name)) for name in ("absent", "others")]
             results.append({"days": days, "counts": counts, "comparisons": comparisons})
     return results
 
 
-def _compare(counts: MendedCounts, other: str) -> dict[str, float] | None:
+def _compare(counts: FixedCounts, other: str) -> dict[str, float] | None:
     """Return the difference and its interval in percentage points."""
-    (total, mended), (other_total, other_mended) = counts["attended"], counts[other]
+    (total, fixed), (other_total, other_fixed) = counts["attended"], counts[other]
     if min(total, other_total) < MIN_COMPARED:
         return None
-    interval = compute_difference_interval(mended, total, other_mended, other_total)
+    interval = compute_difference_interval(fixed, total, other_fixed, other_total)
     low, high = (round(100 * end) for end in interval)
-    difference = to_percent(mended, total) - to_percent(other_mended, other_total)
+    difference = to_percent(fixed, total) - to_percent(other_fixed, other_total)
     return {"difference": round(difference), "low": low, "high": high}

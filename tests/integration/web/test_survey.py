@@ -199,7 +199,7 @@ def save_gaps(app, closings):
     app.store.conclusions.save(Conclusions(gaps=gaps))
 
 
-def test_comparison_of_officers_counts_what_was_mended_in_ninety_days(app):
+def test_comparison_of_officers_counts_what_was_fixed_in_ninety_days(app):
     dedicated, others = NAMES[:8], NAMES[50:58]
     save_gaps(app, dict.fromkeys(dedicated[:3], 89) | dict.fromkeys(dedicated[3:], 91))
     save_gaps(app, {others[0]: 90} | dict.fromkeys(others[1:]))

@@ -31,11 +31,11 @@ async def app(network):
     await execute_run(network, night_of(91))
 
 
-def save_gaps(app, mended, unmended=(), days=20):
-    """Store the problem of associations before the workshop; the mended ones close after it."""
+def save_gaps(app, fixed, unfixed=(), days=20):
+    """Store the problem of associations before the workshop; the fixed ones close after it."""
     opened = NOW - timedelta(days=3)
     gaps = []
-    for names, closed in ((mended, NOW + timedelta(days=days)), (unmended, None)):
+    for names, closed in ((fixed, NOW + timedelta(days=days)), (unfixed, None)):
         gaps += [
             Gap(name, "facebook", "channel_stale", "medium", opened, 1, opened, closed)
             for name in names
@@ -81,7 +81,7 @@ def test_difference_needs_eight_associations_on_each_side(app, size, is_shown):
     assert (dict(read_results(app)[30]["comparisons"])["others"] is not None) is is_shown
 
 
-def test_waived_and_reopened_problems_are_not_mended(app):
+def test_waived_and_reopened_problems_are_not_fixed(app):
     save_gaps(app, NAMES[:10], NAMES[10:20])
     hold_workshop(app, NAMES[:10])
     again = NOW + timedelta(days=25)
