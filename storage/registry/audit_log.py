@@ -27,8 +27,9 @@ class AuditLogRepository(Repository):
     ) -> dict[str, list[AuditLogEntry]]:
         """Return the entries since a time by association, the newest first.
 
-        With `fields`, only those about one of these are returned, at most `limit`. Without a time, return all entries of the associations of which anything was ever changed or
-        removed. If something was only added, the times of its rows are enough.
+        With `fields`, only those about one of these are returned, at most `limit`. Without a time,
+        return all entries of the associations of which anything was ever changed or removed. If
+        something was only added, the times of its rows are enough.
         """
         query = select(AUDIT_LOG).limit(limit)
         if since is not None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from auditor.presentation.report_links import create_report_link
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import Contact
 from storage.models.users import Role
-from tests.browser.pages import DESKTOP
+from tests.browser.pages import DESKTOP, PHONE
 from tests.support import sample_network
 from tests.support.sample_network import PEOPLE
 from tests.support.web_server import create_session, serve_app
@@ -131,3 +132,54 @@ def test_action_is_undone_in_one_click(coordinator, name):
     coordinator.open(path)
     coordinator.click(f"main {button}")
     assert "Undone." in coordinator.undo()
+
+
+def test_all_without_a_channel_of_a_region_are_invited_in_four_clicks(coordinator):
+    coordinator.open("/associations")
+    coordinator.click(".grid-chips a[href*='channel=youtube']")
+    coordinator.tab.locator("select[name=region]").select_option("souss-massa")
+    coordinator.tab.wait_for_url("**region=souss-massa**")
+    coordinator.click("#select-all")
+    names = coordinator.tab.locator("#selection tbody th > a").all_inner_texts()
+    coordinator.tab.locator("input[name=title]").fill("Filmer une activité")
+    coordinator.tab.locator("input[name=day]").fill("2027-01-15")
+    coordinator.click("button[value=invite]")
+    assert coordinator.clicks <= 4
+    coordinator.tab.locator("main a", has_text="Filmer une activité").first.click()
+    assert coordinator.tab.locator("main li label").count() == len(names) > 0
+
+
+def test_final_report_of_a_period_is_three_clicks_away(coordinator):
+    coordinator.open("/")
+    coordinator.click(".site-nav a[href$='/meeting']")
+    coordinator.click(".section-nav a[href$='/project']")
+    coordinator.tab.locator("input[name=from]").fill("2026-11-02")
+    coordinator.tab.locator("input[name=to]").fill("2026-11-05")
+    coordinator.click("main form button")
+    assert coordinator.clicks <= 3
+    assert "2 November 2026 to 5 November 2026" in coordinator.tab.locator("main").inner_text()
+
+
+def test_link_for_a_calendar_is_two_clicks_away(coordinator):
+    coordinator.open("/")
+    coordinator.click("#promises a")
+    coordinator.click("form[action$='/account/feed'] button")
+    assert coordinator.clicks <= 2
+    assert "/feeds/" in coordinator.tab.locator("main input[readonly]").first.input_value()
+
+
+def test_survey_is_answered_on_a_phone_with_eight_taps(coordinator):
+    _, address = create_report_link(
+        coordinator.app.store, coordinator.app.config, "amal", "Salma", coordinator.now
+    )
+    coordinator.tab.set_viewport_size(PHONE)
+    coordinator.tab.goto(coordinator.url + "/r/" + address.rpartition("/")[2])
+    coordinator.clicks = 0
+    coordinator.click("a[href$='/report/survey']")
+    while coordinator.tab.locator("form.answers").count():
+        coordinator.click("form.answers button")
+    assert coordinator.clicks <= 8
+    assert coordinator.tab.locator("main dd", has_text="no answer").count() == 0
+    coordinator.tab.go_back()
+    coordinator.tab.reload()
+    assert coordinator.tab.locator("form.answers").count() == 1
