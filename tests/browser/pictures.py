@@ -49,6 +49,8 @@ PAGES = {
     "import": "/registry",
     "users": "/users",
     "glossary": "/glossary",
+    "survey": "/survey",
+    "workshop": "/workshops/{workshop}",
 }
 USERS = (
     ("Amina", Role.ADMIN, ()),
@@ -85,6 +87,7 @@ def take_pictures(app: App, out: Path) -> None:
     )
     documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     shown = {one for file in documents for one in PICTURE_PATTERN.findall(file.read_text("utf-8"))}
+    workshop_id = app.store.workshops.list_workshops()[-1].id
     account_id = next(app.store.registry.list_accounts(REPORTED_ASSOCIATION)).id
     for name, role, regions in USERS:
         if app.store.users.get(name) is None:
@@ -104,7 +107,10 @@ def take_pictures(app: App, out: Path) -> None:
             if name == "replies":
                 report_mistake(page)
             if name in PAGES:
-                page.goto(f"{server_url}/{language}" + PAGES[name].format(account=account_id))
+                page.goto(
+                    f"{server_url}/{language}"
+                    + PAGES[name].format(account=account_id, workshop=workshop_id)
+                )
             TAKERS.get(name, save_picture)(page, target)
             context.close()
 
