@@ -22,12 +22,12 @@ from storage.models.audit import (
     DecisionWithdrawal,
     Gap,
     Proposal,
+    SurveyAnswer,
 )
 from storage.observations.observations import select_newest_domain_checks
 from storage.read_model import consistency
 from storage.read_model.consistency import FacetCountsByGroup
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import SURVEY_ANSWER, SurveyAnswer
 from storage.tables.core import (
     ACCOUNT,
     ACCOUNT_STATUS,
@@ -37,6 +37,7 @@ from storage.tables.core import (
     DECISION_WITHDRAWAL,
     GAP,
     PROPOSAL,
+    SURVEY_ANSWER,
 )
 from storage.tables.mappers import (
     GAP_COLUMNS,

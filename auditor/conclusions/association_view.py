@@ -34,8 +34,8 @@ from storage.models.audit import (
     Gap,
     GapKind,
     Proposal,
+    SurveyAnswer,
 )
-from storage.tables.communication import SurveyAnswer
 from storage.tables.mappers import get_field_values
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}

@@ -49,10 +49,10 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
+    SurveyAnswer,
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
 from storage.store import Store
-from storage.tables.communication import SurveyAnswer
 
 ASSOCIATION_BATCH_SIZE = 500
 """Associations that are loaded together; one alone takes 5 ms of queries (measured 2026-11)."""

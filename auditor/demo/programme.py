@@ -16,8 +16,8 @@ from auditor.conclusions.replies import ReplyForm, accept_reply, parse_reply, sa
 from auditor.core.reference.survey import load_questions
 from auditor.demo.model import DemoRun
 from storage.communication.workshops import Workshop
+from storage.models.audit import SurveyAnswer
 from storage.models.users import ReplyKind
-from storage.tables.communication import SurveyAnswer
 
 PROGRAMME: dict[str, Any] = tomli.loads(
     Path(__file__).with_name("programme.toml").read_text(encoding="utf-8")

@@ -31,8 +31,8 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
+    SurveyAnswer,
 )
-from storage.tables.communication import SurveyAnswer
 
 DISPUTE_VALIDITY = timedelta(days=180)
 ATTESTATION_VALIDITY = timedelta(days=365)

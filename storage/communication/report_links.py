@@ -9,20 +9,20 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, Connection, exists
 from sqlalchemy.orm import aliased
 from sqlmodel import and_, col, delete, func, select, update
 
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.errors import ChangedMeanwhileError, StoreError
-from storage.models.audit import Gap
+from storage.models.audit import Gap, SurveyAnswer
 from storage.models.users import WORKSHOP_KINDS, FollowUpKind, ReplyOutcome, ReportLinkState
 from storage.read_model import consistency
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink, SurveyAnswer
-from storage.tables.core import ASSOCIATION, GAP
-from storage.tables.mappers import RegionFilter, build_region_filter
+from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink
+from storage.tables.core import ASSOCIATION, GAP, SURVEY_ANSWER
+from storage.tables.mappers import RegionFilter, build_region_filter, get_field_values
 
 RENEWAL_PERIOD = timedelta(days=14)
 """Links that end within this period are extended when those of all associations are."""
@@ -260,35 +260,34 @@ class SurveyAnswerRepository(Repository):
 
     def add_all(self, answers: Sequence[SurveyAnswer]) -> list[int]:
         """Store answers and return their ids. Earlier answers stay, and no longer count."""
-        with self._database.begin_write_session() as session:
-            session.add_all(answers)
-            owners = map(attrgetter("association"), answers)
-            consistency.mark_stale(self._database, session.connection(), owners)
-            session.flush()
-            return [answer.id for answer in answers]
+        with self._database.begin_write() as connection:
+            return self._add_all(connection, answers)
 
     def replace(self, answer: SurveyAnswer) -> None:
         """Store an answer from a report link, and remove those of the last day to its question."""
-        is_own = and_(
-            col(SurveyAnswer.association) == answer.association,
-            col(SurveyAnswer.question) == answer.question,
-            col(SurveyAnswer.author) == "",
+        is_same = and_(
+            SURVEY_ANSWER.c.association == answer.association,
+            SURVEY_ANSWER.c.question == answer.question,
+            SURVEY_ANSWER.c.author == "",
+            SURVEY_ANSWER.c.answered_at > to_utc(answer.answered_at) - timedelta(days=1),
         )
-        yesterday = to_utc(answer.answered_at) - timedelta(days=1)
-        with self._database.begin_write_session() as session:
-            session.exec(
-                delete(SurveyAnswer).where(is_own, col(SurveyAnswer.answered_at) > yesterday)
-            )
-            session.add(answer)
-            consistency.mark_stale(self._database, session.connection(), [answer.association])
+        with self._database.begin_write() as connection:
+            connection.execute(delete(SURVEY_ANSWER).where(is_same))
+            self._add_all(connection, [answer])
+
+    def _add_all(self, connection: Connection, answers: Sequence[SurveyAnswer]) -> list[int]:
+        rows = [get_field_values(answer, without={"id"}) for answer in map(sanitize, answers)]
+        consistency.mark_stale(self._database, connection, map(attrgetter("association"), answers))
+        insert = SURVEY_ANSWER.insert().returning(SURVEY_ANSWER.c.id)
+        return list(connection.scalars(insert, rows)) if rows else []
 
     def remove(self, answer_ids: Collection[int]) -> None:
         """Remove answers, so that earlier ones count again."""
-        is_chosen = col(SurveyAnswer.id).in_(answer_ids)
-        with self._database.begin_write_session() as session:
-            owners = session.exec(select(SurveyAnswer.association).where(is_chosen)).all()
-            consistency.mark_stale(self._database, session.connection(), owners)
-            session.exec(delete(SurveyAnswer).where(is_chosen))
+        is_chosen = SURVEY_ANSWER.c.id.in_(answer_ids)
+        removal = delete(SURVEY_ANSWER).where(is_chosen).returning(SURVEY_ANSWER.c.association)
+        with self._database.begin_write() as connection:
+            owners = list(connection.scalars(removal))
+            consistency.mark_stale(self._database, connection, owners)
 
 
 class FollowUpRepository(Repository):

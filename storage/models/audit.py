@@ -464,6 +464,23 @@ class Proposal:
     id: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyAnswer:
+    """An answer of an association to a question of the survey. The newest one of a question counts.
+
+    `answer` is empty if the association took its answer back. `author` is the user who wrote it
+    down on the telephone, empty if the association answered by its report link.
+    """
+
+    association: str
+    question: str
+    answer: str
+    answered_at: datetime
+    author: str = ""
+    report_link_id: int | None = None
+    id: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """A gap of an association: a rule that matches, or matched, since `first_seen`.

@@ -139,27 +139,6 @@ class FollowUp(StoredModel, table=True):
     code: str | None = None
 
 
-class SurveyAnswer(StoredModel, table=True):
-    """An answer of an association to a question of the survey. The newest one of a question counts.
-
-    `answer` is empty if the association took its answer back. `author` is the user who wrote it
-    down on the telephone, empty if the association answered by its report link.
-    """
-
-    __tablename__: ClassVar[Any] = "survey_answer"
-    __table_args__ = IDS_ARE_USED_ONCE
-
-    id: int = Field(default=None, primary_key=True)
-    association: str = Field(
-        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
-    )
-    question: str
-    answer: str
-    answered_at: datetime = datetime_column()
-    author: str = ""
-    report_link_id: int | None = None
-
-
 class Subscription(StoredModel, table=True):
     """The choice of an address to get messages of a kind (`digest`, `monthly`) or not.
 
@@ -201,7 +180,6 @@ REPORT_LINK = get_table(ReportLink)
 REPLY = get_table(Reply)
 COMPLETED_STEP = get_table(CompletedStep)
 FOLLOW_UP = get_table(FollowUp)
-SURVEY_ANSWER = get_table(SurveyAnswer)
 SUBSCRIPTION = get_table(Subscription)
 SUBSCRIPTION_REQUEST = get_table(SubscriptionRequest)
 

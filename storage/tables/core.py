@@ -290,6 +290,22 @@ DECISION_WITHDRAWAL = Table(
 )
 """The withdrawal of a decision. Rows are only added."""
 
+SURVEY_ANSWER = Table(
+    "survey_answer",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "association", Text, cascading_foreign_key("association.id"), nullable=False, index=True
+    ),
+    Column("question", String, nullable=False),
+    Column("answer", String, nullable=False),
+    Column("answered_at", UTCDateTime, nullable=False),
+    Column("author", String, nullable=False),
+    Column("report_link_id", Integer),
+    sqlite_autoincrement=True,  # their ids wait in confirmations, see IDS_ARE_USED_ONCE
+)
+"""An answer of an association to a question of the survey."""
+
 ACCOUNT_STATUS = Table(
     "account_status",
     METADATA,

@@ -36,11 +36,12 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
+    SurveyAnswer,
 )
 from storage.models.run_report import RunReport
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind
-from storage.tables.communication import FollowUp, Reply, ReportLink, SurveyAnswer
+from storage.tables.communication import FollowUp, Reply, ReportLink
 from tests.support.stored import add_reply
 
 ASSOCIATION_COUNT = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))

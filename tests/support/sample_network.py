@@ -33,10 +33,11 @@ from storage.models.audit import (
     Decision,
     DecisionKind,
     Proposal,
+    SurveyAnswer,
 )
 from storage.models.users import ReplyKind, Role
 from storage.store import Store
-from storage.tables.communication import Reply, SurveyAnswer
+from storage.tables.communication import Reply
 from storage.tables.users import User
 from tests.support.mini_network import Small, Web
 from tests.support.stored import add_reply

@@ -14,7 +14,7 @@ from auditor.web import access
 from auditor.web.request_context import PageContext, build_url, require_association_view
 from auditor.web.routes.report import CurrentReportRequest
 from auditor.web.routes.runs import RESULTS_REQUIRED
-from storage.tables.communication import SurveyAnswer
+from storage.models.audit import SurveyAnswer
 
 router = APIRouter(route_class=access.AccessRoute)
 

@@ -9,8 +9,7 @@ from auditor.config.schema import ExampleSettings, WebSettings
 from auditor.presentation import report_links
 from auditor.presentation.reports.html import publish_site
 from auditor.runs.run import execute_run
-from storage.models.audit import Association
-from storage.tables.communication import SurveyAnswer
+from storage.models.audit import Association, SurveyAnswer
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import PUBLIC, anonymous_client
 

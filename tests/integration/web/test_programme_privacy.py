@@ -12,8 +12,7 @@ from auditor.retention import create_backup
 from auditor.runs.erasure import erase_association
 from auditor.runs.run import execute_run
 from storage.communication.workshops import Workshop
-from storage.models.audit import Association
-from storage.tables.communication import SurveyAnswer
+from storage.models.audit import Association, SurveyAnswer
 from tests.support.mini_network import link, lived, night_of
 from tests.support.web_server import PUBLIC, anonymous_client, logged_in_client
 

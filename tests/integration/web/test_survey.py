@@ -17,8 +17,7 @@ from auditor.presentation.views.survey import build_survey
 from auditor.runs.erasure import erase_association
 from auditor.runs.run import execute_run
 from storage.conclusions import Conclusions
-from storage.models.audit import Association, AssociationEntry, Contact, Gap
-from storage.tables.communication import SurveyAnswer
+from storage.models.audit import Association, AssociationEntry, Contact, Gap, SurveyAnswer
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import PUBLIC, anonymous_client, get_text, logged_in_client, read_page
 
