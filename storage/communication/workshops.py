@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlmodel import Session, col, delete
 from sqlmodel import select as select_models
 
@@ -140,37 +140,33 @@ class WorkshopRepository(Repository):
         return {id_: bool(is_attended) for id_, is_attended in self._load_all(query, tuple)}
 
     def count_fixed(
-        self, workshop: Workshop, days: int, *, regions: RegionFilter = None
-    ) -> FixedCounts:
-        """Return who had the problem on the day of a workshop, and who fixed it within some days.
+        self, workshop: Workshop, periods: Sequence[int], *, regions: RegionFilter = None
+    ) -> list[FixedCounts]:
+        """Return who had the problem on the day of a workshop, and who fixed it in these days.
 
-        A problem that is open again, was waived, or was closed by a decision is not fixed.
+        There are counts for each of the periods, in days. A problem that is open again, was waived,
+        or was closed by a decision is not fixed.
         """
-        until = workshop.starts_at + timedelta(days=days + 1)
-        later = GAP.alias()
-        is_open_again = (
-            select(later.c.id)
-            .where(
-                *(later.c[name] == GAP.c[name] for name in ("association", "channel", "code")),
-                later.c.opened_at > GAP.c.closed_at,
-                later.c.opened_at < to_utc(until),
-            )
-            .exists()
-        )
-        is_fixed = and_(GAP.c.is_reportable, GAP.c.closed_at < to_utc(until), ~is_open_again)
         starts_at = to_utc(workshop.starts_at)
         was_open = and_(
             GAP.c.code == workshop.code,
-            GAP.c.channel == workshop.channel if workshop.channel else GAP.c.channel.is_not(None),
+            GAP.c.channel == workshop.channel if workshop.channel else true(),
             GAP.c.opened_at < starts_at + timedelta(days=1),
             or_(GAP.c.closed_at.is_(None), GAP.c.closed_at >= starts_at),
             *build_region_filter(GAP.c.association, regions),
         )
         # An association has fixed the problem if it has on each of its accounts.
+        fixed = [
+            func.min(case((_was_fixed_until(starts_at + timedelta(days=days + 1)), 1), else_=0))
+            for days in periods
+        ]
         owners = (
             select(
                 GAP.c.association.label("id"),
-                func.min(case((is_fixed, 1), else_=0)).label("is_fixed"),
+                *(
+                    column.label(f"fixed_{days}")
+                    for days, column in zip(periods, fixed, strict=True)
+                ),
             )
             .where(was_open)
             .group_by(GAP.c.association)
@@ -181,11 +177,29 @@ class WorkshopRepository(Repository):
             (owners.c.id.in_(_select_associations(workshop, FollowUpKind.INVITED)), "absent"),
             else_="others",
         )
-        query = select(group, func.count(), func.sum(owners.c.is_fixed)).group_by(group)
-        counts: FixedCounts = dict.fromkeys(("attended", "absent", "others"), (0, 0))
-        for name, count, fixed_count in self._load_all(query, tuple):
-            counts[name] = count, fixed_count
+        sums = [func.sum(owners.c[f"fixed_{days}"]) for days in periods]
+        counts: list[FixedCounts] = [
+            dict.fromkeys(("attended", "absent", "others"), (0, 0)) for _ in periods
+        ]
+        query = select(group, func.count(), *sums).group_by(group)
+        for name, count, *fixed_counts in self._load_all(query, tuple):
+            for period_counts, fixed_count in zip(counts, fixed_counts, strict=True):
+                period_counts[name] = count, fixed_count
         return counts
+
+
+def _was_fixed_until(until: datetime) -> ColumnElement[bool]:
+    later = GAP.alias()
+    is_open_again = (
+        select(later.c.id)
+        .where(
+            *(later.c[name] == GAP.c[name] for name in ("association", "channel", "code")),
+            later.c.opened_at > GAP.c.closed_at,
+            later.c.opened_at < until,
+        )
+        .exists()
+    )
+    return and_(GAP.c.is_reportable, GAP.c.closed_at < until, ~is_open_again)
 
 
 def _build_entry(

@@ -76,7 +76,7 @@ class GapSearchRepository(Repository):
         until: datetime | None = None,
         facets: Collection[str] = (),
         limit: int = 50,
-    ) -> ResultPage[ListedGap]:
+    ) -> list[ListedGap]:
         """Return the first of the gaps that opened, or closed, since a time and before another.
 
         They are sorted by kind and severity, then the newest first. Waived gaps are left out.
@@ -90,15 +90,24 @@ class GapSearchRepository(Repository):
         if until is not None:
             query = query.where(time < to_utc(until))
         rows: list[Any] = []
-        total = 0
         with self._database.begin_read() as connection:
             for rank in range(RANK_COUNT):  # an index has the times of each rank
-                of_rank = query.where(GAP.c.sort_rank == rank)
-                total += count_rows(connection, of_rank)[0]
-                newest = of_rank.order_by(time.desc(), GAP.c.id.desc()).limit(limit - len(rows))
-                rows += connection.execute(newest)
-        listed = tuple(map(_to_listed_gap, rows))
-        return ResultPage(listed, None, min(total, MAX_COUNT), is_exact=total < MAX_COUNT)
+                newest = query.where(GAP.c.sort_rank == rank).order_by(time.desc(), GAP.c.id.desc())
+                rows += connection.execute(newest.limit(limit - len(rows)))
+                if len(rows) == limit:
+                    break
+        return list(map(_to_listed_gap, rows))
+
+    def count_changes(self, since: datetime, change_kind: GapChangeKind) -> int:
+        """Return how many gaps opened, or closed, since a time, MAX_COUNT at most."""
+        time = GAP.c[f"{change_kind}_at"]
+        query = select(GAP.c.id).where(GAP.c.is_reportable == true(), time >= to_utc(since))
+        with self._database.begin_read() as connection:
+            counts = [
+                count_rows(connection, query.where(GAP.c.sort_rank == rank))[0]
+                for rank in range(RANK_COUNT)
+            ]
+        return min(sum(counts), MAX_COUNT)
 
     def count_changes_of(
         self, associations: Collection[str], since: datetime, until: datetime

@@ -338,6 +338,7 @@ GAP = Table(
     Index(None, "is_visible", "channel", "sort_rank", "association", "id"),
     Index(None, "is_visible", "code", "channel", "sort_rank", "association", "id"),
     Index(None, "is_visible", "opened_at", "id"),
+    Index(None, "code", "channel", "association"),
     Index(None, "is_reportable", "sort_rank", "opened_at", "id"),
     Index(None, "is_reportable", "sort_rank", "closed_at", "id"),
 )

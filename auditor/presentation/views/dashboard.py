@@ -333,10 +333,10 @@ def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, 
     for change_kind in get_args(GapChangeKind):
         is_fix = change_kind == "closed"
         # how many of the most severe changes of each kind are read to find the newest ones
-        page = store.gap_search.list_gap_changes(since, change_kind, limit=50)
+        rows = store.gap_search.list_gap_changes(since, change_kind, limit=50)
         changes += (
             (getattr(row.gap, f"{change_kind}_at"), row, is_fix)
-            for row in page.rows
+            for row in rows
             if is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
         )
     # how many changes of the week the page lists

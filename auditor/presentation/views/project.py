@@ -177,12 +177,12 @@ def _load_lists(
     lists: dict[str, Any] = {}
     end = start_day(period.end_day)
     for change in get_args(GapChangeKind):
-        page = store.gap_search.list_gap_changes(
+        rows = store.gap_search.list_gap_changes(
             start_day(period.first_changes_day), change, until=end, facets=facets, limit=LISTED_ROWS
         )
         lists[change] = [
             row
-            for row in page.rows
+            for row in rows
             if row.association.id not in moved_ids
             and (change == "closed" or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT)
         ]

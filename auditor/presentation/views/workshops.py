@@ -27,12 +27,12 @@ def build_workshop_result(
     last_day = run.day if run else date.min
     if workshop.code is None:
         return []
+    periods = [days for days in PERIODS if workshop.day + timedelta(days=days) <= last_day]
     results = []
-    for days in PERIODS:
-        if workshop.day + timedelta(days=days) <= last_day:
-            counts = store.workshops.count_fixed(workshop, days, regions=regions)
-            comparisons = [(name, _compare(counts, name)) for name in ("absent", "others")]
-            results.append({"days": days, "counts": counts, "comparisons": comparisons})
+    all_counts = store.workshops.count_fixed(workshop, periods, regions=regions) if periods else ()
+    for days, counts in zip(periods, all_counts, strict=True):
+        comparisons = [(name, _compare(counts, name)) for name in ("absent", "others")]
+        results.append({"days": days, "counts": counts, "comparisons": comparisons})
     return results
 
 

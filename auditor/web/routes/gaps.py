@@ -150,7 +150,9 @@ def list_changes(context: PageContext, since: TextParam = "") -> HTMLResponse:
         latest_run_day=latest_run.day if latest_run else None,
         opened=opened,
         closed=closed,
-        is_truncated=any(page.count > len(page.rows) for page in (opened, closed)),
+        opened_count=store.gap_search.count_changes(start, "opened"),
+        closed_count=store.gap_search.count_changes(start, "closed"),
+        is_truncated=MAX_LISTED_CHANGES in map(len, (opened, closed)),
         has_comparison=start <= context.now,
         export_links=list_filters.build_export_links(
             context, ("changes",), {"since": first_day.isoformat()}
