@@ -147,7 +147,7 @@ def report(
     from auditor.presentation.reports import text  # noqa: PLC0415
 
     now, cli_context = get_current_time(), get_cli_context(context)
-    if bool(first_day) != bool(last_day) or (first_day and association):
+    if bool(first_day) != bool(last_day) or (first_day and association) or (tag and not first_day):
         raise UsageError("--from", "a project has two days", "`auditor report --from DAY --to DAY`")
     if pdf and not association and not first_day:
         raise UsageError(
@@ -198,7 +198,9 @@ def _show_project_report(
     from auditor.presentation.views.export import build_coverage_item  # noqa: PLC0415
     from auditor.presentation.views.project import build_project_report, find_period  # noqa: PLC0415
 
-    report = build_project_report(app.store, app.config, find_period(app.store, *period), tag)
+    report = build_project_report(
+        app.store, app.config, find_period(app.store, *period, get_current_time().date()), tag
+    )
     document = project.render_project_document(report, app.config, cli_context.language)
     if as_json:
         kinds = ("kept_before", "kept_after", "added", "broken", "opened", "closed")

@@ -9,10 +9,11 @@ from operator import attrgetter
 from auditor.conclusions.association_view import AccountView, AssociationView
 from auditor.conclusions.network_view import load_association_view
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from auditor.conclusions.summary import find_groups, summarize_channel
+from auditor.conclusions.summary import find_groups
 from auditor.config.schema import Config, ExampleSettings
+from auditor.core.reference.gap_catalogue import get_gap_kind
 from probes.models.finding import EARLIEST_DATETIME, Presence
-from storage.models.audit import Association
+from storage.models.audit import Association, GapKind
 from storage.models.summaries import NETWORK_GROUP, ChannelStatus
 from storage.store import Store
 
@@ -21,16 +22,19 @@ READ_CANDIDATES = 100
 """Associations of a group whose latest posts are compared."""
 TRIED_CANDIDATES = 10
 """Of these, how many with the newest posts are looked at."""
+DOUBTFUL_KINDS = frozenset({GapKind.BROKEN, GapKind.SILENT})
+"""Kinds of problems that an example may not have on its channel, on no account there."""
 KEPT_EXAMPLES = 2
 """Examples of a group that are kept: one is for all others, and the second for that one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An account that works, and who has it."""
+    """An account that works, and who has it; `association_id` is empty for an institution."""
 
     owner: Association | ExampleSettings
     url: str
+    association_id: str = ""
 
 
 @dataclass
@@ -50,7 +54,7 @@ class ExampleFinder:
         region = find_groups(association.region, ()) if association.region else set()
         for group in (*region, *sorted(tags), NETWORK_GROUP):
             for example in self._load_examples(channel, group):
-                if example.owner != association:
+                if example.association_id != association.id:
                     return example
         for settings in self.config.examples:
             if settings.channel == channel:
@@ -86,7 +90,7 @@ class ExampleFinder:
         for _, id_ in sorted(posts, reverse=True)[:TRIED_CANDIDATES]:
             view = load_association_view(self.store, self.config, id_)
             if view and (account := find_exemplary_account(view, channel, self._run_started_at)):
-                yield Example(view.association, account.url)
+                yield Example(view.association, account.url, view.association.id)
 
 
 def find_exemplary_account(
@@ -99,9 +103,8 @@ def find_exemplary_account(
     consent = view.answers.get("example")
     if consent is None or consent.answer != "yes":
         return None
-    if channel in map(attrgetter("channel"), view.watched_gaps):
-        return None
-    if summarize_channel(view, channel).status is not ChannelStatus.PRESENT:
+    doubtful = [gap for gap in view.gaps if get_gap_kind(gap) in DOUBTFUL_KINDS]
+    if channel in map(attrgetter("channel"), (*doubtful, *view.watched_gaps)):
         return None
     for account in view.accounts_on(channel):
         is_seen = account.latest_presence is Presence.PRESENT and not account.is_attested

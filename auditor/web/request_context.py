@@ -290,11 +290,12 @@ def get_safe_redirect_url(url: str) -> str:
 
 
 def parse_day(text: str) -> date | None:
-    """Return the date of an ISO text, or None."""
+    """Return the date of an ISO text, or None for any other, and for a year nobody works with."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if 2000 <= day.year <= 2100 else None
 
 
 Clock = Callable[[], datetime]

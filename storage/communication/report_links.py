@@ -281,6 +281,16 @@ class SurveyAnswerRepository(Repository):
         insert = SURVEY_ANSWER.insert().returning(SURVEY_ANSWER.c.id)
         return list(connection.scalars(insert, rows)) if rows else []
 
+    def list_associations(self, question: str, answer: str, since: datetime) -> set[str]:
+        """Return the associations whose newest answer to a question, since a time, is this one."""
+        newest = select(func.max(SURVEY_ANSWER.c.id)).where(SURVEY_ANSWER.c.question == question)
+        query = select(SURVEY_ANSWER.c.association).where(
+            SURVEY_ANSWER.c.id.in_(newest.group_by(SURVEY_ANSWER.c.association)),
+            SURVEY_ANSWER.c.answer == answer,
+            SURVEY_ANSWER.c.answered_at > to_utc(since),
+        )
+        return set(self._load_values(query))
+
     def remove(self, answer_ids: Collection[int]) -> None:
         """Remove answers, so that earlier ones count again."""
         is_chosen = SURVEY_ANSWER.c.id.in_(answer_ids)
@@ -308,12 +318,15 @@ class FollowUpRepository(Repository):
         query = select(FollowUp).where(FollowUp.association == association)
         return self._fetch_all(query.order_by(*NEWEST_FIRST).limit(limit))
 
-    def list_between(self, since: datetime, until: datetime) -> list[FollowUp]:
+    def list_between(
+        self, since: datetime, until: datetime, *, regions: RegionFilter = None
+    ) -> list[FollowUp]:
         """Return the entries of a period about conversations and messages, the oldest first."""
         query = select(FollowUp).where(
             col(FollowUp.occurred_at) >= to_utc(since),
             col(FollowUp.occurred_at) < to_utc(until),
             col(FollowUp.kind).not_in([*WORKSHOP_KINDS, FollowUpKind.NOTE]),
+            *build_region_filter(FollowUp.association, regions),
         )
         return self._fetch_all(query.order_by(col(FollowUp.occurred_at), col(FollowUp.id)))
 

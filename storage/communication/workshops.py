@@ -13,8 +13,10 @@ from sqlmodel import Session, col, delete
 from sqlmodel import select as select_models
 
 from storage.database.connection import Repository
+from storage.errors import ChangedMeanwhileError
 from storage.models.users import WORKSHOP_KINDS, FollowUpKind
-from storage.sanitize import sanitize, to_utc
+from storage.read_model.association_search import select_associations_with
+from storage.sanitize import to_utc
 from storage.tables.communication import FOLLOW_UP, FollowUp
 from storage.tables.core import GAP
 from storage.tables.mappers import RegionFilter, build_region_filter
@@ -68,12 +70,15 @@ class WorkshopRepository(Repository):
     def save_attendance(
         self,
         workshop: Workshop,
-        present: Collection[str],
+        came: Collection[str],
         absent: Collection[str],
         author: str,
         now: datetime,
     ) -> tuple[list[int], list[FollowUp]]:
-        """Store who came and who did not. Return the ids of new entries, and removed entries."""
+        """Store who came and who did not. Return the ids of new entries, and removed entries.
+
+        Those who are in neither collection stay as they are.
+        """
         with self._database.begin_write_session() as session:
             attended = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
             is_wrong = and_(
@@ -85,15 +90,28 @@ class WorkshopRepository(Repository):
             session.exec(delete(FollowUp).where(is_wrong))
             added = [
                 _build_entry(workshop, id_, FollowUpKind.ATTENDED, author, now)
-                for id_ in present
+                for id_ in came
                 if id_ not in attended
             ]
             return _add(session, added), copies
 
-    def undo(self, added_ids: Collection[int], removed: Sequence[FollowUp] = ()) -> None:
-        """Remove new entries, and add removed ones again."""
+    def undo(
+        self, workshop: Workshop, added_ids: Collection[int], removed: Sequence[FollowUp] = ()
+    ) -> None:
+        """Remove new entries, and add removed ones again.
+
+        Raises ChangedMeanwhileError if an entry is gone, if somebody came whose invitation would be
+        removed, or if an entry to add is there already.
+        """
+        is_added = col(FollowUp.id).in_(added_ids)
         with self._database.begin_write_session() as session:
-            session.exec(delete(FollowUp).where(col(FollowUp.id).in_(added_ids)))
+            attended = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
+            added = session.exec(select_models(FollowUp).where(is_added).with_for_update()).all()
+            invited = {row.association for row in added if row.kind is FollowUpKind.INVITED}
+            again = {row.association for row in removed}
+            if len(added) < len(added_ids) or attended & (invited | again):
+                raise ChangedMeanwhileError
+            session.exec(delete(FollowUp).where(is_added))
             session.add_all(removed)
 
     def list_workshops(
@@ -103,16 +121,20 @@ class WorkshopRepository(Repository):
         since: date | None = None,
         until: date | None = None,
         regions: RegionFilter = None,
+        group: str = "",
         limit: int = 50,
     ) -> list[Workshop]:
-        """Return workshops, the latest first, or the one with an entry of this id."""
+        """Return workshops, the latest first, or the one with an entry of this id.
+
+        With `group`, the facet of a tag, only its associations count.
+        """
         query = select(
             func.min(FOLLOW_UP.c.id),
             *WORKSHOP_COLUMNS,
             *(func.sum(case((FOLLOW_UP.c.kind == kind, 1), else_=0)) for kind in WORKSHOP_KINDS),
         ).where(
             FOLLOW_UP.c.kind.in_(WORKSHOP_KINDS),
-            *build_region_filter(FOLLOW_UP.c.association, regions),
+            *_build_member_filter(FOLLOW_UP.c.association, regions, group),
         )
         if workshop_id is not None:
             entry = FOLLOW_UP.alias()
@@ -125,7 +147,8 @@ class WorkshopRepository(Repository):
             query = query.where(FOLLOW_UP.c.due_date >= since)
         if until is not None:
             query = query.where(FOLLOW_UP.c.due_date <= until)
-        query = query.group_by(*WORKSHOP_COLUMNS).order_by(FOLLOW_UP.c.due_date.desc())
+        order = (FOLLOW_UP.c.due_date.desc(), func.min(FOLLOW_UP.c.id).desc())
+        query = query.group_by(*WORKSHOP_COLUMNS).order_by(*order)
         return self._load_all(query.limit(limit), lambda row: Workshop(*row))
 
     def list_invited(self, workshop: Workshop, *, regions: RegionFilter = None) -> dict[str, bool]:
@@ -140,39 +163,44 @@ class WorkshopRepository(Repository):
         return {id_: bool(is_attended) for id_, is_attended in self._load_all(query, tuple)}
 
     def count_fixed(
-        self, workshop: Workshop, periods: Sequence[int], *, regions: RegionFilter = None
+        self,
+        workshop: Workshop,
+        periods: Sequence[int],
+        *,
+        regions: RegionFilter = None,
+        group: str = "",
     ) -> list[FixedCounts]:
         """Return who had the problem on the day of a workshop, and who fixed it in these days.
 
-        There are counts for each of the periods, in days. A problem that is open again, was waived,
-        or was closed by a decision is not fixed.
+        There are counts for each of the periods, in days. A problem that is open again is not
+        fixed. One that was waived or closed by a decision does not count at all. With `group`, the
+        facet of a tag, only its associations count.
         """
-        starts_at = to_utc(workshop.starts_at)
+        ends_at = to_utc(workshop.starts_at) + timedelta(days=1)
         was_open = and_(
             GAP.c.code == workshop.code,
             GAP.c.channel == workshop.channel if workshop.channel else true(),
-            GAP.c.opened_at < starts_at + timedelta(days=1),
-            or_(GAP.c.closed_at.is_(None), GAP.c.closed_at >= starts_at),
-            *build_region_filter(GAP.c.association, regions),
+            GAP.c.opened_at < ends_at,
+            or_(GAP.c.closed_at.is_(None), GAP.c.closed_at >= ends_at),
+            GAP.c.is_reportable,
+            *_build_member_filter(GAP.c.association, regions, group),
         )
         # An association has fixed the problem if it has on each of its accounts.
-        fixed = [
-            func.min(case((_was_fixed_until(starts_at + timedelta(days=days + 1)), 1), else_=0))
-            for days in periods
-        ]
         owners = (
             select(
                 GAP.c.association.label("id"),
                 *(
-                    column.label(f"fixed_{days}")
-                    for days, column in zip(periods, fixed, strict=True)
+                    func.min(
+                        case((_was_fixed_until(ends_at + timedelta(days=days)), 1), else_=0)
+                    ).label(f"fixed_{days}")
+                    for days in periods
                 ),
             )
             .where(was_open)
             .group_by(GAP.c.association)
             .subquery()
         )
-        group = case(
+        part = case(
             (owners.c.id.in_(_select_associations(workshop, FollowUpKind.ATTENDED)), "attended"),
             (owners.c.id.in_(_select_associations(workshop, FollowUpKind.INVITED)), "absent"),
             else_="others",
@@ -181,7 +209,7 @@ class WorkshopRepository(Repository):
         counts: list[FixedCounts] = [
             dict.fromkeys(("attended", "absent", "others"), (0, 0)) for _ in periods
         ]
-        query = select(group, func.count(), *sums).group_by(group)
+        query = select(part, func.count(), *sums).group_by(part)
         for name, count, *fixed_counts in self._load_all(query, tuple):
             for period_counts, fixed_count in zip(counts, fixed_counts, strict=True):
                 period_counts[name] = count, fixed_count
@@ -199,7 +227,15 @@ def _was_fixed_until(until: datetime) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return and_(GAP.c.is_reportable, GAP.c.closed_at < until, ~is_open_again)
+    return and_(GAP.c.closed_at < until, ~is_open_again)
+
+
+def _build_member_filter(
+    column: Any, regions: RegionFilter, group: str
+) -> Iterator[ColumnElement[bool]]:
+    yield from build_region_filter(column, regions)
+    if group:
+        yield column.in_(select_associations_with(group))
 
 
 def _build_entry(
@@ -225,7 +261,7 @@ def _add(session: Session, entries: Sequence[FollowUp]) -> list[int]:
 
 def _build_conditions(workshop: Workshop, *kinds: FollowUpKind) -> Iterator[ColumnElement[bool]]:
     yield FOLLOW_UP.c.kind.in_(kinds)
-    values = (workshop.day, sanitize(workshop.title), workshop.channel, workshop.code)
+    values = (workshop.day, workshop.title, workshop.channel, workshop.code)
     for column, value in zip(WORKSHOP_COLUMNS, values, strict=True):
         yield column.is_not_distinct_from(value)
 

@@ -1,13 +1,13 @@
 """The audit log: who changed what in the registry. Entries outlive their association."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from operator import attrgetter, itemgetter
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from storage.database.connection import Repository
-from storage.models.users import AuditLogEntry
+from storage.models.users import WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.sanitize import to_utc
 from storage.tables.core import AUDIT_LOG
 from storage.tables.mappers import RegionFilter, build_region_filter, get_field_values, to_log_entry
@@ -19,28 +19,40 @@ class AuditLogRepository(Repository):
     """Reads the audit log."""
 
     def group_changes_by_association(
-        self,
-        since: datetime | None = None,
-        *,
-        fields: Collection[str] = (),
-        limit: int | None = None,
+        self, since: datetime | None = None
     ) -> dict[str, list[AuditLogEntry]]:
         """Return the entries since a time by association, the newest first.
 
-        With `fields`, only those about one of these are returned, at most `limit`. Without a time,
-        return all entries of the associations of which anything was ever changed or removed. If
-        something was only added, the times of its rows are enough.
+        Without a time, return all entries of the associations of which anything was ever changed or
+        removed. If something was only added, the times of its rows are enough.
         """
-        query = select(AUDIT_LOG).limit(limit)
+        query = select(AUDIT_LOG).order_by(NEWEST_FIRST)
         if since is not None:
             query = query.where(AUDIT_LOG.c.changed_at > to_utc(since))
         else:
             associations = select(AUDIT_LOG.c.association).where(AUDIT_LOG.c.before.is_not(None))
             query = query.where(AUDIT_LOG.c.association.in_(associations))
-        if fields:
-            query = query.where(AUDIT_LOG.c.field.in_(fields))
         changes: dict[str, list[AuditLogEntry]] = {}
-        entries = self._load_all(query, to_log_entry)
+        for entry in self._load_all(query, to_log_entry):
+            changes.setdefault(entry.association, []).append(entry)
+        return changes
+
+    def group_membership_changes(
+        self, since: datetime, tag: str, *, limit: int
+    ) -> dict[str, list[AuditLogEntry]]:
+        """Return entries since a time by association, the newest first: who joined and who left.
+
+        With a tag, entries about associations that got or lost it are included. If there are more
+        than `limit`, some are missing.
+        """
+        is_membership = AUDIT_LOG.c.field == WHOLE_ASSOCIATION_FIELD
+        if tag:
+            values = (AUDIT_LOG.c.before, AUDIT_LOG.c.after)
+            has_tag = or_(*(value.contains(tag, autoescape=True) for value in values))
+            is_membership |= and_(AUDIT_LOG.c.field == "tags", has_tag)
+        query = select(AUDIT_LOG).where(AUDIT_LOG.c.changed_at > to_utc(since), is_membership)
+        entries = self._load_all(query.limit(limit), to_log_entry)
+        changes: dict[str, list[AuditLogEntry]] = {}
         for entry in sorted(entries, key=attrgetter("id"), reverse=True):
             changes.setdefault(entry.association, []).append(entry)
         return changes

@@ -38,6 +38,7 @@ from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_PLACE_CHARS
 from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import SEVERITIES, get_gap_kind
+from auditor.core.reference.survey import load_questions
 from auditor.core.rendering import svg
 from auditor.core.rendering.templates import (
     PageLinks,
@@ -197,6 +198,7 @@ def render_report(
         places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
+        question_count=len(load_questions()),
         find_example=examples.find if examples else lambda _association, _channel: None,
         further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
         unchecked=list(zip(view.unchecked, text.describe_unchecked(view, translator), strict=True)),

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Literal, get_args
 
 from auditor.app import App
-from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.association_view import REGISTRY, AssociationView
 from auditor.conclusions.network_view import iter_association_views, load_association_view
 from auditor.conclusions.summary import (
     AssociationFilter,
@@ -187,6 +187,9 @@ def _build_association_items(source: ExportSource) -> Iterator[JsonItem]:
     channels = source.app.config.channels
     for view in source.iter_views():
         association, score, worst = view.association, view.score, next(iter(view.gaps), None)
+        # What the registry says of a person is a contact.
+        answers = (row for row in view.answers.values() if row.author != REGISTRY)
+        own_answers = {row.question: row.answer for row in answers}
         yield {
             "association": association.id,
             "name": source.get_name(association),
@@ -201,10 +204,7 @@ def _build_association_items(source: ExportSource) -> Iterator[JsonItem]:
             "gaps": len(view.gaps),
             "worst_kind": get_gap_kind(worst).value if worst else None,
             "worst_severity": worst.severity if worst else None,
-            "answers": {
-                question: view.answers[question].answer if question in view.answers else None
-                for question in load_questions()
-            },
+            "answers": {question: own_answers.get(question) for question in load_questions()},
             "channels": {name: summarize_channel(view, name).status.value for name in channels},
         }
 

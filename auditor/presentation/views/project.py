@@ -1,31 +1,34 @@
 """The final report of a project: what changed from its first to its last day, and what was done."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from operator import attrgetter
+from statistics import median_low
 from typing import Any, get_args
 
+from auditor.conclusions.association_view import ANSWER_VALIDITY
 from auditor.conclusions.network_view import load_past_view
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.conclusions.summary import STATUS_GROUPS, build_channel_figures, summarize_channel
 from auditor.config.schema import Config
 from auditor.core.errors import InputError
-from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
+from auditor.core.reference.gap_catalogue import find_gap_kind
 from auditor.presentation.views.dashboard import build_coverage_trends, fill_missing_days
 from auditor.presentation.views.survey import build_survey
 from auditor.presentation.views.workshops import build_workshop_result
 from auditor.registry.history import RegistrySnapshot, registry_at
 from auditor.rules.score import SCORE_VERSION
 from storage.models.audit import Association, AuditRun, GapKind
-from storage.models.summaries import ALL_FACET, NETWORK_GROUP
-from storage.models.users import WHOLE_ASSOCIATION_FIELD
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ListedGap
 from storage.read_model.gap_search import GapChangeKind
 from storage.store import Store
+from storage.tables.mappers import RegionFilter
 
-LISTED_ROWS = 100
-"""How many problems and contacts the lists of the report name."""
+READ_ROWS, LISTED_ROWS = 1000, 100
+"""How many changes are read for the lists of the report, and how long one of a channel is."""
 MAX_COMPARED = 100
 """How many associations may join or leave. Each is evaluated again, so that no change is theirs."""
 MAX_READ_CHANGES = 500
@@ -61,12 +64,15 @@ def start_day(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def find_period(store: Store, first_day: date, last_day: date) -> ReportPeriod:
-    """Return the period of a report. Raises InputError if it has no check."""
+def find_period(store: Store, first_day: date, last_day: date, today: date) -> ReportPeriod:
+    """Return the period of a report, until today. Raises InputError if it has no check."""
+    name = f"{first_day} to {last_day}"
+    if first_day > last_day:
+        raise InputError(name, "the first day is after the last one", "the days in their order")
+    last_day = min(last_day, today)
     runs = [run for run in store.runs.list_evaluated() if run.day <= last_day]
-    if first_day > last_day or not runs:
-        remedy = "earlier days for the beginning and later ones for the end"
-        raise InputError(f"{first_day} to {last_day}", "there is no check to report on", remedy)
+    if not runs or runs[-1].day < first_day:
+        raise InputError(name, "there is no check in this period", "other days")
     earlier = [run for run in runs if run.day <= first_day]
     first_run = earlier[-1] if earlier else runs[0]
     shown = [run for run in runs if run.day >= first_run.day]
@@ -74,14 +80,21 @@ def find_period(store: Store, first_day: date, last_day: date) -> ReportPeriod:
 
 
 def build_project_report(
-    store: Store, config: Config, period: ReportPeriod, tag: str = ""
+    store: Store,
+    config: Config,
+    period: ReportPeriod,
+    tag: str = "",
+    *,
+    regions: RegionFilter = None,
 ) -> dict[str, Any]:
     """Return what the template of the final report shows, of the network or of those with a tag.
 
+    Contacts and workshops are those of `regions`.
+
     Each channel has its coverage at both ends, as `before` and `after` of all, and as `kept_before`
-    and `kept_after` of those that are in both, unless too many joined or left (`is_comparable`). It
-    has the numbers of accounts that were added and that broke, and of other problems that `opened`
-    or `closed`.
+    and `kept_after` of those that are in both, unless too many joined or left or one was erased
+    (`is_comparable`). It has the numbers of accounts that were added and that broke, and of other
+    problems that `opened` or `closed`.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     group = f"tag:{tag}" if tag else NETWORK_GROUP
@@ -94,8 +107,7 @@ def build_project_report(
     joined, left = moves or ([], [])
     joined_seen = _count_seen(store, config, joined, period.last_run)
     left_seen = _count_seen(store, config, left, period.first_run)
-    moved_ids = {association.id for association in (*joined, *left)}
-    changes = _count_changes(store, group, period, moved_ids)
+    changes = _count_changes(store, group, period, [association.id for association in joined])
     trends = build_coverage_trends(store, config, period.runs, group=group)
     channels: list[dict[str, Any]] = []
     for old, new in zip(before, after, strict=True):
@@ -111,7 +123,11 @@ def build_project_report(
         if old.is_shown or new.is_shown:
             channels.append(channel)
     facets = [group] if tag else []
-    days = fill_missing_days(period.runs)
+    moved_ids = {association.id for association in (*joined, *left)}
+    latest_run = store.runs.get_latest_evaluated() or period.last_run
+    consenting = store.survey_answers.list_associations(
+        "example", "yes", latest_run.started_at - ANSWER_VALIDITY
+    )
     return {
         "period": period,
         "tag": tag,
@@ -119,18 +135,29 @@ def build_project_report(
         "is_comparable": moves is not None,
         "joined": joined,
         "left": left,
-        **_load_lists(store, period, facets, moved_ids),
+        "lists": {
+            change: _load_list(
+                store, period, change, facets=facets, moved_ids=moved_ids, changes=changes
+            )
+            for change in get_args(GapChangeKind)
+        },
+        **_load_contacts(store, period, facets, regions),
         "workshops": [
-            (workshop, build_workshop_result(store, workshop))
+            (workshop, build_workshop_result(store, workshop, regions=regions, group=group))
             for workshop in store.workshops.list_workshops(
-                since=period.first_day, until=period.last_day
+                since=period.first_day,
+                until=period.last_day,
+                regions=regions,
+                group=group,
+                limit=READ_ROWS,
             )
         ],
-        "survey": build_survey(store, config, period.last_day, group),
+        "survey": build_survey(store, config, latest_run.day, group),
+        "survey_day": latest_run.day,
         "examples": store.search.list_summaries(
-            {*facets, "answer:example:yes"}, sort="name", limit=LISTED_ROWS
+            facets, ids=consenting, sort="name", limit=LISTED_ROWS
         ).rows,
-        "missing_days": [day for day, run in days if run is None],
+        "missing_days": _list_missing_days(period),
         "unreliable": [
             (run.day, run.unreliable_channels) for run in period.runs if run.unreliable_channels
         ],
@@ -138,13 +165,25 @@ def build_project_report(
     }
 
 
+def _list_missing_days(period: ReportPeriod) -> list[date]:
+    """Return the days on which the usual check is missing, also those after the last one."""
+    missing = [day for day, run in fill_missing_days(period.runs) if run is None]
+    distances = [(later.day - earlier.day).days for earlier, later in pairwise(period.runs)]
+    usual_distance = timedelta(days=median_low(distances) if distances else 1)
+    day = period.last_run.day + usual_distance
+    while day <= period.last_day:
+        missing.append(day)
+        day += usual_distance
+    return missing
+
+
 def _count_changes(
-    store: Store, group: str, period: ReportPeriod, moved_ids: Collection[str]
+    store: Store, group: str, period: ReportPeriod, joined_ids: Collection[str]
 ) -> Counter[tuple[str, str]]:
     """Return how many accounts were added or broke, and how many other problems opened or closed.
 
     The key says which (`added`, `broken`, `opened`, `closed`), and the channel. Associations that
-    joined or left do not count.
+    joined do not count; the counts of the group no longer have those that left.
     """
     totals = Counter[tuple[str, str, str]]()
     days = store.counts.count_gap_changes(period.first_changes_day, group)
@@ -152,17 +191,14 @@ def _count_changes(
         if day <= period.last_day:
             for (code, channel), count in gap_counts.items():
                 totals[change, code, channel] += count
-    if moved_ids:
-        totals.subtract(
-            store.gap_search.count_changes_of(
-                moved_ids, start_day(period.first_changes_day), start_day(period.end_day)
-            )
-        )
+    if joined_ids:
+        start, end = start_day(period.first_changes_day), start_day(period.end_day)
+        totals.subtract(store.gap_search.count_changes_of(joined_ids, start, end))
     counts = Counter[tuple[str, str]]()
     for (change, code, channel), count in totals.items():
         kind = find_gap_kind(code, channel)
-        if kind is GapKind.NO_ACCOUNT:
-            counts["added", channel] += count if change == "closed" else 0
+        if change == "closed" and kind is GapKind.NO_ACCOUNT:
+            counts["added", channel] += count
         elif change == "opened" and kind is GapKind.BROKEN:
             counts["broken", channel] += count
         else:
@@ -170,33 +206,49 @@ def _count_changes(
     return counts
 
 
-def _load_lists(
-    store: Store, period: ReportPeriod, facets: Sequence[str], moved_ids: Collection[str]
-) -> dict[str, Any]:
-    """Return the first rows of the lists behind the numbers, and the number of contacts by kind."""
-    lists: dict[str, Any] = {}
-    end = start_day(period.end_day)
-    for change in get_args(GapChangeKind):
-        rows = store.gap_search.list_gap_changes(
-            start_day(period.first_changes_day), change, until=end, facets=facets, limit=LISTED_ROWS
+def _load_list(
+    store: Store,
+    period: ReportPeriod,
+    change: GapChangeKind,
+    *,
+    facets: Sequence[str],
+    moved_ids: Collection[str],
+    changes: Mapping[tuple[str, str], int],
+) -> dict[str, tuple[list[ListedGap], bool]]:
+    """Return the problems that opened or closed by channel, and whether all of them are there."""
+    rows = store.gap_search.list_gap_changes(
+        start_day(period.first_changes_day),
+        change,
+        until=start_day(period.end_day),
+        facets=facets,
+        limit=READ_ROWS,
+    )
+    by_channel: dict[str, list[ListedGap]] = defaultdict(list)
+    for row in rows:
+        if row.association.id not in moved_ids:
+            by_channel[row.gap.channel].append(row)
+    kinds = ("broken", "opened") if change == "opened" else ("added", "closed")
+    return {
+        channel: (
+            by_channel[channel][:LISTED_ROWS],
+            sum(changes[kind, channel] for kind in kinds) <= LISTED_ROWS,
         )
-        lists[change] = [
-            row
-            for row in rows
-            if row.association.id not in moved_ids
-            and (change == "closed" or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT)
-        ]
-    contacts = store.follow_ups.list_between(start_day(period.first_day), end)
+        for channel in sorted(by_channel)
+    }
+
+
+def _load_contacts(
+    store: Store, period: ReportPeriod, facets: Sequence[str], regions: RegionFilter
+) -> dict[str, Any]:
+    """Return the number of contacts by kind, and the first of them with their associations."""
+    start, end = start_day(period.first_day), start_day(period.end_day)
+    contacts = store.follow_ups.list_between(start, end, regions=regions)
     ids = set(map(attrgetter("association"), contacts))
     found = store.search.list_summaries(facets, ids=ids, limit=max(1, len(ids))).rows
     owners = {summary.id: summary for summary in found}
-    own = [
-        (contact, owners[contact.association])
-        for contact in contacts
-        if contact.association in owners
-    ]
-    kinds = Counter(contact.kind for contact, _ in own)
-    return {**lists, "contacts": own[:LISTED_ROWS], "contact_counts": kinds}
+    own = [(item, owners[item.association]) for item in contacts if item.association in owners]
+    kinds = Counter(item.kind for item, _ in own)
+    return {"contacts": own[:LISTED_ROWS], "contact_counts": kinds}
 
 
 def _find_membership_changes(
@@ -205,13 +257,13 @@ def _find_membership_changes(
     """Return the associations that were followed, with the tag, at one end only.
 
     Those that joined are as they were at the last check, and those that left as at the first one.
-    Return None if they may be too many.
+    Return None if they may be too many, or if an association was erased since the first check.
     """
-    fields = (WHOLE_ASSOCIATION_FIELD, "tags") if tag else (WHOLE_ASSOCIATION_FIELD,)
-    changes = store.audit_log.group_changes_by_association(
-        period.first_run.as_of, fields=fields, limit=MAX_READ_CHANGES
-    )
-    if sum(map(len, changes.values())) == MAX_READ_CHANGES:
+    since = period.first_run.as_of
+    erased_at = store.erasure.get_last_erasure_time()
+    changes = store.audit_log.group_membership_changes(since, tag, limit=MAX_READ_CHANGES)
+    entry_count = sum(map(len, changes.values()))
+    if entry_count == MAX_READ_CHANGES or (erased_at and erased_at > since):
         return None
     joined, left = [], []
     for id_, entries in changes.items():

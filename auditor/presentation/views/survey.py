@@ -78,7 +78,7 @@ def _compare_officers(
         )
         fixed_count = sum(fixed.get((answer, True), 0) for answer in side)
         gap_count = fixed_count + sum(fixed.get((answer, False), 0) for answer in side)
-        is_large = association_count >= MIN_COMPARED and gap_count > 0
+        is_large = min(association_count, gap_count) >= MIN_COMPARED
         officers.append(
             {
                 "is_dedicated": is_dedicated,

@@ -15,13 +15,13 @@ PERIODS = (30, 90)
 
 
 def build_workshop_result(
-    store: Store, workshop: Workshop, *, regions: RegionFilter = None
+    store: Store, workshop: Workshop, *, regions: RegionFilter = None, group: str = ""
 ) -> list[dict[str, Any]]:
     """Return the result after each of the `PERIODS` that is over; empty without a problem.
 
     It has the `counts` of those who came (`attended`), were invited and did not come (`absent`) and
     were not invited (`others`), and how those who came compare with the other two: `difference` is
-    None if one side is too small.
+    None if one side is too small. `group` is the facet of a tag.
     """
     run = store.runs.get_latest_evaluated()
     last_day = run.day if run else date.min
@@ -29,7 +29,11 @@ def build_workshop_result(
         return []
     periods = [days for days in PERIODS if workshop.day + timedelta(days=days) <= last_day]
     results = []
-    all_counts = store.workshops.count_fixed(workshop, periods, regions=regions) if periods else ()
+    all_counts = (
+        store.workshops.count_fixed(workshop, periods, regions=regions, group=group)
+        if periods
+        else ()
+    )
     for days, counts in zip(periods, all_counts, strict=True):
         comparisons = [(name, _compare(counts, name)) for name in ("absent", "others")]
         results.append({"days": days, "counts": counts, "comparisons": comparisons})

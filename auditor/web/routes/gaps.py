@@ -217,12 +217,12 @@ def stream_download(
 
 def parse_period(
     context: PageContext,
-    first_day: Annotated[SinceParam, Query(alias="from")] = None,
-    last_day: Annotated[SinceParam, Query(alias="to")] = None,
+    first_day: Annotated[str, Query(alias="from")] = "",
+    last_day: Annotated[str, Query(alias="to")] = "",
 ) -> tuple[date, date]:
     """Return the first and the last day of a report, by default the last year."""
-    last = last_day or context.now.date()
-    return first_day or last - timedelta(days=365), last
+    last = parse_day(last_day) or context.now.date()
+    return parse_day(first_day) or last - timedelta(days=365), last
 
 
 PeriodParams = Annotated[tuple[date, date], Depends(parse_period)]
@@ -360,14 +360,13 @@ def download_project_report(
 def _build_project_report(
     context: RequestContext, period: tuple[date, date], tag: str
 ) -> dict[str, Any] | None:
-    """Return the report with the contacts that the user may see, or None if there is no check."""
-    store, config = context.app.store, context.app.config
+    """Return the report, its contacts and workshops of the user's regions, or None if empty."""
+    store, config, today = context.app.store, context.app.config, context.now.date()
     try:
-        report = build_project_report(store, config, find_period(store, *period), tag)
+        found = find_period(store, *period, today)
     except InputError:
         return None
-    contacts = [row for row in report["contacts"] if context.can_manage_association(row[1])]
-    return {**report, "contacts": contacts}
+    return build_project_report(store, config, found, clean_text(tag), regions=context.regions)
 
 
 def _choose_first_day(context: RequestContext, since: date | None) -> date:

@@ -6,17 +6,27 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel
 
 from auditor.conclusions.summary import AssociationFilter
 from auditor.core.i18n.catalogs import gettext_noop
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.presentation.views.survey import MIN_COMPARED
 from auditor.presentation.views.workshops import PERIODS, build_workshop_result
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId
+from probes.links.channel_registry import WEBSITE_CHANNEL
 from storage.communication.workshops import Workshop
 from storage.models.summaries import ChannelStatus
 
 router = APIRouter(route_class=access.AccessRoute)
+
+
+class AttendanceForm(BaseModel):
+    """The ids of the boxes that are ticked, and of those that were ticked when the page opened."""
+
+    id: set[str] = set()
+    before: set[str] = set()
 
 
 @router.get("/{language}/workshops", dependencies=[access.COORDINATOR_ACCESS])
@@ -47,23 +57,21 @@ def show_workshop(context: PageContext, workshop_id: RowId) -> HTMLResponse:
 
 @router.post("/{language}/workshops/{workshop_id}", dependencies=[access.COORDINATOR_ACCESS])
 def save_attendance(
-    context: PageContext,
-    workshop_id: RowId,
-    id: Annotated[list[str], Form()] = [],  # noqa: A002, B006 - the field of the form
+    context: PageContext, workshop_id: RowId, form: Annotated[AttendanceForm, Form()]
 ) -> RedirectResponse:
-    """Save who came. Those of the page that are not ticked did not come."""
+    """Save what was changed in the boxes of a workshop."""
     workshop, workshops = _require_workshop(context, workshop_id), context.app.store.workshops
     invited = workshops.list_invited(workshop, regions=context.regions).keys()
-    present = invited & set(id)
+    came, absent = invited & (form.id - form.before), invited & (form.before - form.id)
     with context.confirmations.lock:  # both requests of a double click arrive together
         added, removed = workshops.save_attendance(
-            workshop, sorted(present), sorted(invited - present), context.author, context.now
+            workshop, sorted(came), sorted(absent), context.author, context.now
         )
         return context.confirm(
             context.links.page_url(f"workshops/{workshop_id}"),
             gettext_noop("Saved: {count} came."),
-            lambda _: workshops.undo(added, removed),
-            count=len(present),
+            lambda _: workshops.undo(workshop, added, removed),
+            count=len(form.id & invited),
         )
 
 
@@ -75,16 +83,17 @@ def invite(
     list_filter: AssociationFilter,
 ) -> RedirectResponse:
     """Invite associations to a workshop, about the problem by which their list is filtered."""
-    channel, code = list_filter.channel, list_filter.gap or None
+    channel = list_filter.channel if list_filter.channel in context.app.config.channels else ""
+    code = list_filter.gap if list_filter.gap in load_gap_catalogue().definitions else None
     if channel and list_filter.state == ChannelStatus.NONE:
-        code = "no_website" if channel == "website" else "channel_missing"
+        code = "no_website" if channel == WEBSITE_CHANNEL else "channel_missing"
     workshop = Workshop(0, day, title, channel if code else "", code)
     workshops = context.app.store.workshops
     ids = workshops.invite(list(associations), workshop, context.author, context.now)
     return context.confirm(
         context.links.page_url("workshops"),
         gettext_noop("Invited to “{title}”: {count}."),
-        lambda _: workshops.undo(ids),
+        lambda _: workshops.undo(workshop, ids),
         title=title,
         count=len(ids),
     )

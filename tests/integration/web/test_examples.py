@@ -9,7 +9,8 @@ from auditor.config.schema import ExampleSettings, WebSettings
 from auditor.presentation import report_links
 from auditor.presentation.reports.html import publish_site
 from auditor.runs.run import execute_run
-from storage.models.audit import Association, SurveyAnswer
+from storage.conclusions import Conclusions
+from storage.models.audit import Association, Gap, SurveyAnswer
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import PUBLIC, anonymous_client
 
@@ -87,6 +88,13 @@ def test_withdrawn_consent_is_on_no_page_that_is_made_later(app):
     assert "An example that works: <bdi>Far" in read_report(app)
     agree(app, "far", answer="no")
     assert "An example that works" not in read_report(app)
+
+
+def test_example_has_no_broken_account_on_its_channel(app):
+    agree(app, "far")
+    broken = Gap("far", "youtube", "channel_dead", "high", NOW, 1, NOW, subject="@old")
+    app.store.conclusions.save(Conclusions(gaps=[broken]))
+    assert find_owner(app) is None
 
 
 async def test_suspect_example_is_gone_that_night(app):

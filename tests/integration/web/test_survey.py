@@ -18,6 +18,7 @@ from auditor.runs.erasure import erase_association
 from auditor.runs.run import execute_run
 from storage.conclusions import Conclusions
 from storage.models.audit import Association, AssociationEntry, Contact, Gap, SurveyAnswer
+from storage.models.users import Role
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import PUBLIC, anonymous_client, get_text, logged_in_client, read_page
 
@@ -112,6 +113,16 @@ def test_registry_counts_for_who_runs_the_channels_until_it_is_answered(app):
     survey = read_survey(app)
     assert survey["registry_count"] == 0
     assert find_answer(survey, "media_officer", "dedicated")["count"] == 0
+
+
+def test_readers_and_exports_do_not_get_what_the_registry_says(app):
+    people = AssociationEntry(Association("a001", "A001"), Contact(media_officer="dedicated"))
+    columns = ("id", "name", "media_officer")
+    app.store.registry.save_registry([people], (), NOW, is_complete=False, present_columns=columns)
+    with logged_in_client(app, NOW, name="Zineb", role=Role.READER) as client:
+        assert "according to the registry" not in read_page(client.get("/en/associations/a001"))
+    request = ExportRequest(kind="associations", format="json")
+    assert b"dedicated" not in b"".join(stream_export(request, app, NOW))
 
 
 def test_answers_choose_the_advice(app):
