@@ -19,6 +19,7 @@ from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.audit import Gap, SurveyAnswer
 from storage.models.users import WORKSHOP_KINDS, FollowUpKind, ReplyOutcome, ReportLinkState
 from storage.read_model import consistency
+from storage.read_model.association_search import build_member_filter
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink
 from storage.tables.core import ASSOCIATION, GAP, SURVEY_ANSWER
@@ -281,9 +282,13 @@ class SurveyAnswerRepository(Repository):
         insert = SURVEY_ANSWER.insert().returning(SURVEY_ANSWER.c.id)
         return list(connection.scalars(insert, rows)) if rows else []
 
-    def list_associations(self, question: str, answer: str, since: datetime) -> set[str]:
-        """Return the associations whose newest answer to a question, since a time, is this one."""
-        newest = select(func.max(SURVEY_ANSWER.c.id)).where(SURVEY_ANSWER.c.question == question)
+    def find_associations(
+        self, associations: Collection[str], question: str, answer: str, since: datetime
+    ) -> set[str]:
+        """Return those of these whose newest answer to a question, since a time, is this one."""
+        newest = select(func.max(SURVEY_ANSWER.c.id)).where(
+            SURVEY_ANSWER.c.question == question, SURVEY_ANSWER.c.association.in_(associations)
+        )
         query = select(SURVEY_ANSWER.c.association).where(
             SURVEY_ANSWER.c.id.in_(newest.group_by(SURVEY_ANSWER.c.association)),
             SURVEY_ANSWER.c.answer == answer,
@@ -318,17 +323,23 @@ class FollowUpRepository(Repository):
         query = select(FollowUp).where(FollowUp.association == association)
         return self._fetch_all(query.order_by(*NEWEST_FIRST).limit(limit))
 
-    def list_between(
-        self, since: datetime, until: datetime, *, regions: RegionFilter = None
+    def list_contacts(
+        self, since: datetime, until: datetime, *, limit: int, **members: Any
     ) -> list[FollowUp]:
-        """Return the entries of a period about conversations and messages, the oldest first."""
-        query = select(FollowUp).where(
-            col(FollowUp.occurred_at) >= to_utc(since),
-            col(FollowUp.occurred_at) < to_utc(until),
-            col(FollowUp.kind).not_in([*WORKSHOP_KINDS, FollowUpKind.NOTE]),
-            *build_region_filter(FollowUp.association, regions),
-        )
-        return self._fetch_all(query.order_by(col(FollowUp.occurred_at), col(FollowUp.id)))
+        """Return the first conversations and messages of a period, the oldest first.
+
+        `members` are `regions`, and as `group` the facet of a tag.
+        """
+        query = select(FollowUp).where(*_are_contacts(since, until, **members))
+        order = (col(FollowUp.occurred_at), col(FollowUp.id))
+        return self._fetch_all(query.order_by(*order).limit(limit))
+
+    def count_contacts(
+        self, since: datetime, until: datetime, **members: Any
+    ) -> dict[FollowUpKind, int]:
+        """Return the number of conversations and messages of a period by kind."""
+        query = select(FollowUp.kind, func.count()).where(*_are_contacts(since, until, **members))
+        return dict(self._load_all(query.group_by(FollowUp.kind), tuple))
 
     def group_follow_ups_by_association(
         self, associations: Collection[str]
@@ -358,6 +369,15 @@ class FollowUpRepository(Repository):
         """Return the number of open promises that are due from a day on."""
         query = select(func.count(col(FollowUp.id))).where(*_are_open(due_from, regions))
         return self._fetch_first(query) or 0
+
+
+def _are_contacts(
+    since: datetime, until: datetime, *, regions: RegionFilter, group: str
+) -> Iterator[ColumnElement[bool]]:
+    yield col(FollowUp.occurred_at) >= to_utc(since)
+    yield col(FollowUp.occurred_at) < to_utc(until)
+    yield col(FollowUp.kind).not_in([*WORKSHOP_KINDS, FollowUpKind.NOTE])
+    yield from build_member_filter(FollowUp.association, regions, group)
 
 
 def _are_open(due_from: date, regions: RegionFilter) -> Iterator[ColumnElement[bool]]:

@@ -15,7 +15,7 @@ from sqlmodel import select as select_models
 from storage.database.connection import Repository
 from storage.errors import ChangedMeanwhileError
 from storage.models.users import WORKSHOP_KINDS, FollowUpKind
-from storage.read_model.association_search import select_associations_with
+from storage.read_model.association_search import build_member_filter
 from storage.sanitize import to_utc
 from storage.tables.communication import FOLLOW_UP, FollowUp
 from storage.tables.core import GAP
@@ -134,7 +134,7 @@ class WorkshopRepository(Repository):
             *(func.sum(case((FOLLOW_UP.c.kind == kind, 1), else_=0)) for kind in WORKSHOP_KINDS),
         ).where(
             FOLLOW_UP.c.kind.in_(WORKSHOP_KINDS),
-            *_build_member_filter(FOLLOW_UP.c.association, regions, group),
+            *build_member_filter(FOLLOW_UP.c.association, regions, group),
         )
         if workshop_id is not None:
             entry = FOLLOW_UP.alias()
@@ -183,7 +183,7 @@ class WorkshopRepository(Repository):
             GAP.c.opened_at < ends_at,
             or_(GAP.c.closed_at.is_(None), GAP.c.closed_at >= ends_at),
             GAP.c.is_reportable,
-            *_build_member_filter(GAP.c.association, regions, group),
+            *build_member_filter(GAP.c.association, regions, group),
         )
         # An association has fixed the problem if it has on each of its accounts.
         owners = (
@@ -228,14 +228,6 @@ def _was_fixed_until(until: datetime) -> ColumnElement[bool]:
         .exists()
     )
     return and_(GAP.c.closed_at < until, ~is_open_again)
-
-
-def _build_member_filter(
-    column: Any, regions: RegionFilter, group: str
-) -> Iterator[ColumnElement[bool]]:
-    yield from build_region_filter(column, regions)
-    if group:
-        yield column.in_(select_associations_with(group))
 
 
 def _build_entry(

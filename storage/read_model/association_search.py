@@ -7,7 +7,7 @@ beginning.
 import base64
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -153,6 +153,15 @@ class AssociationSearchRepository(Repository):
 def select_associations_with(facet: str) -> Select[Any]:
     """Return the query of the associations with a facet."""
     return select(ASSOCIATION_FACET.c.association).where(ASSOCIATION_FACET.c.facet == facet)
+
+
+def build_member_filter(
+    association_column: Any, regions: RegionFilter, group: str = ""
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that an association is in one of these regions, and has a facet."""
+    yield from build_region_filter(association_column, regions)
+    if group:
+        yield association_column.in_(select_associations_with(group))
 
 
 def build_search_conditions(

@@ -302,6 +302,7 @@ SURVEY_ANSWER = Table(
     Column("answered_at", UTCDateTime, nullable=False),
     Column("author", String, nullable=False),
     Column("report_link_id", Integer),
+    Index(None, "question", "association"),
     sqlite_autoincrement=True,  # their ids wait in confirmations, see IDS_ARE_USED_ONCE
 )
 """An answer of an association to a question of the survey."""

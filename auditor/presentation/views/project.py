@@ -4,12 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
-from operator import attrgetter
+from itertools import chain, pairwise
 from statistics import median_low
 from typing import Any, get_args
 
 from auditor.conclusions.association_view import ANSWER_VALIDITY
+from auditor.conclusions.examples import CONSENT_FACET
 from auditor.conclusions.network_view import load_past_view
 from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.conclusions.summary import STATUS_GROUPS, build_channel_figures, summarize_channel
@@ -27,7 +27,7 @@ from storage.read_model.gap_search import GapChangeKind
 from storage.store import Store
 from storage.tables.mappers import RegionFilter
 
-READ_ROWS, LISTED_ROWS = 1000, 100
+READ_ROWS, LISTED_ROWS = 500, 100
 """How many changes are read for the lists of the report, and how long one of a channel is."""
 MAX_COMPARED = 100
 """How many associations may join or leave. Each is evaluated again, so that no change is theirs."""
@@ -125,9 +125,14 @@ def build_project_report(
     facets = [group] if tag else []
     moved_ids = {association.id for association in (*joined, *left)}
     latest_run = store.runs.get_latest_evaluated() or period.last_run
-    consenting = store.survey_answers.list_associations(
-        "example", "yes", latest_run.started_at - ANSWER_VALIDITY
+    agreed = store.search.list_summaries(
+        {*facets, CONSENT_FACET}, sort="name", limit=LISTED_ROWS
+    ).rows
+    consenting = store.survey_answers.find_associations(  # also if these summaries are stale
+        [row.id for row in agreed], "example", "yes", latest_run.started_at - ANSWER_VALIDITY
     )
+    members: dict[str, Any] = {"regions": regions, "group": group}
+    days = (start_day(period.first_day), start_day(period.end_day))
     return {
         "period": period,
         "tag": tag,
@@ -141,22 +146,20 @@ def build_project_report(
             )
             for change in get_args(GapChangeKind)
         },
-        **_load_contacts(store, period, facets, regions),
+        "contacts": [
+            (contact, store.registry.get_association(contact.association))
+            for contact in store.follow_ups.list_contacts(*days, limit=LISTED_ROWS, **members)
+        ],
+        "contact_counts": store.follow_ups.count_contacts(*days, **members),
         "workshops": [
-            (workshop, build_workshop_result(store, workshop, regions=regions, group=group))
+            (workshop, build_workshop_result(store, workshop, **members))
             for workshop in store.workshops.list_workshops(
-                since=period.first_day,
-                until=period.last_day,
-                regions=regions,
-                group=group,
-                limit=READ_ROWS,
+                since=period.first_day, until=period.last_day, limit=READ_ROWS, **members
             )
         ],
         "survey": build_survey(store, config, latest_run.day, group),
         "survey_day": latest_run.day,
-        "examples": store.search.list_summaries(
-            facets, ids=consenting, sort="name", limit=LISTED_ROWS
-        ).rows,
+        "examples": [row for row in agreed if row.id in consenting],
         "missing_days": _list_missing_days(period),
         "unreliable": [
             (run.day, run.unreliable_channels) for run in period.runs if run.unreliable_channels
@@ -237,20 +240,6 @@ def _load_list(
     }
 
 
-def _load_contacts(
-    store: Store, period: ReportPeriod, facets: Sequence[str], regions: RegionFilter
-) -> dict[str, Any]:
-    """Return the number of contacts by kind, and the first of them with their associations."""
-    start, end = start_day(period.first_day), start_day(period.end_day)
-    contacts = store.follow_ups.list_between(start, end, regions=regions)
-    ids = set(map(attrgetter("association"), contacts))
-    found = store.search.list_summaries(facets, ids=ids, limit=max(1, len(ids))).rows
-    owners = {summary.id: summary for summary in found}
-    own = [(item, owners[item.association]) for item in contacts if item.association in owners]
-    kinds = Counter(item.kind for item, _ in own)
-    return {"contacts": own[:LISTED_ROWS], "contact_counts": kinds}
-
-
 def _find_membership_changes(
     store: Store, period: ReportPeriod, tag: str
 ) -> tuple[list[Association], list[Association]] | None:
@@ -260,10 +249,9 @@ def _find_membership_changes(
     Return None if they may be too many, or if an association was erased since the first check.
     """
     since = period.first_run.as_of
-    erased_at = store.erasure.get_last_erasure_time()
     changes = store.audit_log.group_membership_changes(since, tag, limit=MAX_READ_CHANGES)
-    entry_count = sum(map(len, changes.values()))
-    if entry_count == MAX_READ_CHANGES or (erased_at and erased_at > since):
+    entries = list(chain.from_iterable(changes.values()))
+    if len(entries) == MAX_READ_CHANGES or any(entry.kind == "erased" for entry in entries):
         return None
     joined, left = [], []
     for id_, entries in changes.items():
