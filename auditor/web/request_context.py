@@ -290,7 +290,7 @@ def get_safe_redirect_url(url: str) -> str:
 
 
 def parse_day(text: str) -> date | None:
-    """Return the date of an ISO text, or None for any other, and for a year nobody works with."""
+    """Return the date of an ISO text, or None for another text and years outside 2000 to 2100."""
     try:
         day = date.fromisoformat(text)
     except ValueError:

@@ -100,8 +100,8 @@ class WorkshopRepository(Repository):
     ) -> None:
         """Remove new entries, and add removed ones again.
 
-        Raises ChangedMeanwhileError if an entry is gone, if somebody came whose invitation would be
-        removed, or if an entry to add is there already.
+        Raises ChangedMeanwhileError if an entry is gone, if an association has come whose
+        invitation would be removed, or if an entry to add is there already.
         """
         is_added = col(FollowUp.id).in_(added_ids)
         with self._database.begin_write_session() as session:
