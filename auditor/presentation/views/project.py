@@ -231,13 +231,11 @@ def _load_list(
         if row.association.id not in moved_ids:
             by_channel[row.gap.channel].append(row)
     kinds = ("broken", "opened") if change == "opened" else ("added", "closed")
-    return {
-        channel: (
-            by_channel[channel][:LISTED_ROWS],
-            sum(changes[kind, channel] for kind in kinds) <= LISTED_ROWS,
-        )
-        for channel in sorted(by_channel)
-    }
+    lists = {}
+    for channel in sorted(by_channel):
+        shown = by_channel[channel][:LISTED_ROWS]
+        lists[channel] = shown, sum(changes[kind, channel] for kind in kinds) <= len(shown)
+    return lists
 
 
 def _find_membership_changes(
@@ -250,8 +248,8 @@ def _find_membership_changes(
     """
     since = period.first_run.as_of
     changes = store.audit_log.group_membership_changes(since, tag, limit=MAX_READ_CHANGES)
-    entries = list(chain.from_iterable(changes.values()))
-    if len(entries) == MAX_READ_CHANGES or any(entry.kind == "erased" for entry in entries):
+    read = list(chain.from_iterable(changes.values()))
+    if len(read) == MAX_READ_CHANGES or any(entry.kind == "erased" for entry in read):
         return None
     joined, left = [], []
     for id_, entries in changes.items():

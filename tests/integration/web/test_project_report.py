@@ -4,12 +4,17 @@ import re
 import shutil
 from datetime import timedelta
 
+import pytest
+
 from auditor.conclusions.reevaluate import reevaluate
+from auditor.core.errors import InputError
 from auditor.presentation.reports.project import format_project_text, render_project_document
 from auditor.presentation.views.project import build_project_report, find_period
+from auditor.runs.erasure import erase_association
 from auditor.runs.run import execute_run
-from storage.models.audit import Association
-from storage.models.users import ChangeOrigin, FollowUpKind
+from storage.communication.workshops import Workshop
+from storage.models.audit import Association, SurveyAnswer
+from storage.models.users import ChangeOrigin, FollowUpKind, Role
 from storage.tables.communication import FollowUp
 from tests.support.mini_network import link, lived, night_of, opened, register
 from tests.support.web_server import get_text, logged_in_client, read_page
@@ -113,3 +118,43 @@ def test_text_of_the_command_has_a_line_for_each_channel(app):
     text = format_project_text(render_project_document(build(app), app.config, "en"))
     assert re.search(r"^Facebook · 3 100% · 3 75%", text, re.MULTILINE), text
     assert "1 association joined (New)" in text
+
+
+def test_days_are_not_compared_after_an_erasure(app):
+    erase_association(app, "b", "Amina", NOW)
+    report = build(app)
+    assert not report["is_comparable"]
+    assert get_facebook(report)["kept_before"] is None
+    with logged_in_client(app, NOW) as client:
+        get_text(client, f"/en/project?from={FIRST}&to={LAST}", "or one was erased")
+
+
+def test_contacts_and_workshops_are_those_of_the_region(app):
+    held = Workshop(0, night_of(3).date(), "Secret of Fes", "", None)
+    app.store.workshops.invite(["c"], held, "Amina", night_of(3))
+    with logged_in_client(app, NOW, name="Idris", role=Role.COORDINATOR, regions=("x",)) as client:
+        page = get_text(client, f"/en/project?from={FIRST}&to={LAST}", "No contact was noted.")
+    assert "Secret of Fes" not in page
+
+
+def test_withdrawn_consent_is_named_no_more_even_if_summaries_are_stale(app):
+    def answer(value):
+        row = SurveyAnswer(association="a", question="example", answer=value, answered_at=NOW)
+        app.store.survey_answers.add_all([row])
+
+    answer("yes")
+    assert [row.id for row in build(app)["examples"]] == ["a"]
+    app.store.registry.save_registry(
+        [Association(f"n{number:03}", "N") for number in range(300)], (), NOW, is_complete=False
+    )
+    answer("no")
+    assert build(app)["examples"] == []
+
+
+def test_nights_without_a_check_after_the_last_one_are_named(app):
+    later = NOW + timedelta(days=3)
+    period = find_period(app.store, FIRST, LAST + timedelta(days=9), later.date())
+    missing = build_project_report(app.store, app.config, period)["missing_days"]
+    assert missing[-1] >= LAST + timedelta(days=2)
+    with pytest.raises(InputError):
+        find_period(app.store, LAST + timedelta(days=1), LAST + timedelta(days=9), later.date())
