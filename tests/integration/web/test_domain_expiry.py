@@ -186,7 +186,7 @@ def parse_calendar(content):
 
 
 def list_events(*gaps, language="en", name=NAME):
-    calendar = build_calendar((), [(name, gap) for gap in gaps], Translator(language), FOUND_AT)
+    calendar = build_calendar((), [(name, gap) for gap in gaps], (), Translator(language), FOUND_AT)
     return [properties for kind, properties in parse_calendar(calendar) if kind == "VEVENT"]
 
 
