@@ -158,7 +158,17 @@ def make_association_id(name: str) -> str:
 MAX_ID_CHARACTERS = 200
 """Characters of the id of an association, which is part of the addresses of its pages."""
 RESERVED_ID_ENDINGS = frozenset(
-    {"accounts", "checks", "create", "decisions", "follow-ups", "renew", "revoke", "whatsapp"}
+    {
+        "accounts",
+        "checks",
+        "create",
+        "decisions",
+        "follow-ups",
+        "renew",
+        "revoke",
+        "survey",
+        "whatsapp",
+    }
 )
 """Words after an id in the address of a page. After a slash in an id they name another page."""
 
