@@ -130,11 +130,6 @@ def build_filter_choices(context: RequestContext) -> dict[str, FieldChoices]:
             (item, translator.term("channel_status", item))
             for item in (*ChannelStatus, *STATUS_GROUPS)
         ],
-        "answers": [
-            (f"{code}:{answer}", format_answer_filter(f"{code}:{answer}", translator))
-            for code, question in load_questions().items()
-            for answer in question.answers
-        ],
     }
 
 
