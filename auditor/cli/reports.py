@@ -138,7 +138,7 @@ def report(
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show the report of an association, the network or a project.
+    """Show the report of an association or the network, or the final report of a project.
 
     An association's report is in its own language, unless --lang selects another one. With --from
     and --to, the report compares the network on these two days, and says what was done between.
@@ -156,7 +156,7 @@ def report(
     with cli_context.open_app_for_reading() as app:
         if first_day and last_day:
             period = (first_day.date(), last_day.date())
-            _show_project_report(app, period, tag, pdf, cli_context, as_json=as_json)
+            _show_final_report(app, period, tag, pdf, cli_context, as_json=as_json)
             return
         if association is None:
             overview = build_network_overview(app.store, app.config, now)
@@ -184,7 +184,7 @@ def report(
         print_text(report_text)
 
 
-def _show_project_report(
+def _show_final_report(
     app: App,
     period: tuple[date, date],
     tag: str,
@@ -194,28 +194,31 @@ def _show_project_report(
     as_json: bool,
 ) -> None:
     # most commands need no templates
-    from auditor.presentation.reports import pdf, project  # noqa: PLC0415
+    from auditor.presentation.reports import final_report, pdf  # noqa: PLC0415
     from auditor.presentation.views.export import build_coverage_item  # noqa: PLC0415
-    from auditor.presentation.views.project import build_project_report, find_period  # noqa: PLC0415
-
-    report = build_project_report(
-        app.store, app.config, find_period(app.store, *period, get_current_time().date()), tag
+    from auditor.presentation.views.final_report import (  # noqa: PLC0415
+        CHANGE_KINDS,
+        build_final_report,
+        find_period,
     )
-    document = project.render_project_document(report, app.config, cli_context.language)
+
+    now = get_current_time()
+    found = find_period(app.store, *period, now.date())
+    report = build_final_report(app.store, app.config, found, tag)
+    document = final_report.render_final_report(report, app.config, cli_context.language)
     if as_json:
-        kinds = ("kept_before", "kept_after", "added", "broken", "opened", "closed")
         items = [
             {
                 **{end: build_coverage_item(channel[end]) for end in ("before", "after")},
-                **{kind: channel[kind] for kind in kinds},
+                **{key: channel[key] for key in ("cohort_before", "cohort_after", *CHANGE_KINDS)},
             }
             for channel in report["channels"]
         ]
-        print_json(items, get_current_time())
+        print_json(items, now)
     elif pdf_file:
         write_file_atomically([pdf.render_pdf(document)], pdf_file)
     else:
-        print_text(project.format_project_text(document))
+        print_text(final_report.format_final_report(document))
 
 
 @examples("auditor publish pages")

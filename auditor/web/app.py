@@ -48,6 +48,7 @@ from auditor.web.routes import (
     dashboard,
     decisions,
     feeds,
+    final_report,
     gaps,
     login,
     registry,
@@ -143,6 +144,7 @@ ROUTERS = (
     report_links.router,
     survey.router,
     workshops.router,
+    final_report.router,
     undo.router,
     associations.router,  # last: its pages match any path below /associations/
 )

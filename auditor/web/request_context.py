@@ -469,7 +469,7 @@ def list_navigation_entries(
             ("meeting", translate("Meeting")),
             ("survey", translate("Survey")),
             *(
-                [("workshops", translate("Workshops")), ("project", translate("Final report"))]
+                [("workshops", translate("Workshops")), ("final-report", translate("Final report"))]
                 if is_coordinator
                 else []
             ),

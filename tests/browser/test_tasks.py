@@ -152,7 +152,7 @@ def test_all_without_a_channel_of_a_region_are_invited_in_four_clicks(coordinato
 def test_final_report_of_a_period_is_three_clicks_away(coordinator):
     coordinator.open("/")
     coordinator.click(".site-nav a[href$='/meeting']")
-    coordinator.click(".section-nav a[href$='/project']")
+    coordinator.click(".section-nav a[href$='/final-report']")
     coordinator.tab.locator("input[name=from]").fill("2026-11-02")
     coordinator.tab.locator("input[name=to]").fill("2026-11-05")
     coordinator.click("main form button")

@@ -66,11 +66,11 @@ QUERIES = {
     "history": ("association=nour", "association=nobody"),
     "check": ("refusal=finished",),
     "survey": ("question=training", "question=all", "question=none"),
-    "project": ("from=2026-11-03&to=2026-11-05&tag=rabat", "from=2030-01-01"),
+    "final-report": ("from=2026-11-03&to=2026-11-05&tag=rabat", "from=2030-01-01"),
     "report.png": ("since=2026-11-02T00:00:00Z",),
 }
 """Queries of a page in addition to its enumerated parameters, by the last part of the route."""
-SLOW_SUFFIXES = ("report.pdf", "project.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")
+SLOW_SUFFIXES = ("report.pdf", "final-report.pdf", "exports/{kind}.{file_format}", "meeting.xlsx")
 """Routes that take seconds with all their queries; these tests are marked as slow."""
 
 

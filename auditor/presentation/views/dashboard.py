@@ -418,13 +418,16 @@ def build_trend_points(trend: CoverageTrend, translator: Translator) -> list[Tre
     return points
 
 
-def fill_missing_days(runs: Sequence[AuditRun]) -> list[tuple[date, AuditRun | None]]:
-    """Return the runs with their days, and None for each day on which the usual run is missing.
-
-    The usual distance is the median distance between two runs.
-    """
+def find_usual_distance(runs: Sequence[AuditRun]) -> int:
+    """Return the median number of days between two runs, 1 if there are fewer."""
     distances = [(later.day - earlier.day).days for earlier, later in pairwise(runs)]
-    usual_distance = median_low(distances) if distances else 1
+    return median_low(distances) if distances else 1
+
+
+def fill_missing_days(runs: Sequence[AuditRun]) -> list[tuple[date, AuditRun | None]]:
+    """Return the runs with their days, and None for each day on which the usual run is missing."""
+    usual_distance = find_usual_distance(runs)
+    distances = [(later.day - earlier.day).days for earlier, later in pairwise(runs)]
     days: list[tuple[date, AuditRun | None]] = []
     for run, distance in zip_longest(runs, distances):
         days.append((run.day, run))

@@ -6,24 +6,21 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from auditor.conclusions.network_view import find_change_period
 from auditor.conclusions.summary import AssociationFilter, get_region_key
-from auditor.core.errors import InputError
 from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.core.i18n.catalogs import gettext_noop
 from auditor.core.reference.gap_catalogue import find_gap_kind
 from auditor.core.rendering import svg
 from auditor.presentation import report_links
-from auditor.presentation.reports import pdf, project
 from auditor.presentation.views import export
 from auditor.presentation.views.calendar import DOMAIN_GAP
 from auditor.presentation.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
 from auditor.presentation.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
-from auditor.presentation.views.project import build_project_report, find_period
 from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,
@@ -215,17 +212,6 @@ def stream_download(
     )
 
 
-def parse_period(
-    context: PageContext,
-    first_day: Annotated[str, Query(alias="from")] = "",
-    last_day: Annotated[str, Query(alias="to")] = "",
-) -> tuple[date, date]:
-    """Return the first and the last day of a report, by default the last year."""
-    last = parse_day(last_day) or context.now.date()
-    return parse_day(first_day) or last - timedelta(days=365), last
-
-
-PeriodParams = Annotated[tuple[date, date], Depends(parse_period)]
 CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)
 """How many calls a pack lists; ten fit on one sheet of paper."""
 SHOWN_GAP_KINDS = 4
@@ -320,53 +306,6 @@ def download_meeting_workbook(
     return stream_download(
         context, "meeting", "xlsx", association_filter=association_filter, since=start
     )
-
-
-@router.get("/{language}/project", dependencies=[access.COORDINATOR_ACCESS, RESULTS_REQUIRED])
-def show_project_report(
-    context: PageContext, period: PeriodParams, tag: TextParam = ""
-) -> Response:
-    """Show the final report of a period, by default of the last year."""
-    report = _build_project_report(context, period, tag)
-    query_params = {"from": str(period[0]), "to": str(period[1]), "tag": tag}
-    has_pdf = report is not None and pdf.is_typst_installed()
-    values = project.build_template_values(report, context.language) if report else {"report": None}
-    return context.render_page(
-        "project.html",
-        first_day=period[0],
-        last_day=period[1],
-        tag=tag,
-        tag_choices=list_filters.list_group_choices(context, "tag"),
-        latest_run=context.app.store.runs.get_latest_evaluated(),
-        pdf_url=build_url(context.links.page_url("project.pdf"), query_params) if has_pdf else "",
-        **values,
-    )
-
-
-@router.get("/{language}/project.pdf", dependencies=[access.COORDINATOR_ACCESS, RESULTS_REQUIRED])
-def download_project_report(
-    context: PageContext, period: PeriodParams, tag: TextParam = ""
-) -> Response:
-    """Send the final report as a PDF."""
-    report = _build_project_report(context, period, tag)
-    if report is None or not pdf.is_typst_installed():
-        raise HTTPException(404)
-    document = project.render_project_document(report, context.app.config, context.language)
-    title = context.translator.translate("Final report")
-    headers = build_download_headers(f"report-{period[1]}", f"{title}-{period[1]}", "pdf")
-    return Response(pdf.render_pdf(document), media_type="application/pdf", headers=headers)
-
-
-def _build_project_report(
-    context: RequestContext, period: tuple[date, date], tag: str
-) -> dict[str, Any] | None:
-    """Return the report, its contacts and workshops of the user's regions, or None if empty."""
-    store, config, today = context.app.store, context.app.config, context.now.date()
-    try:
-        found = find_period(store, *period, today)
-    except InputError:
-        return None
-    return build_project_report(store, config, found, clean_text(tag), regions=context.regions)
 
 
 def _choose_first_day(context: RequestContext, since: date | None) -> date:

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from auditor.conclusions import reevaluate
 from auditor.conclusions.network_view import build_network_overview
+from auditor.presentation.reports.final_report import render_final_report
 from auditor.presentation.reports.html import render_site_pages
-from auditor.presentation.reports.project import render_project_document
 from auditor.presentation.reports.text import format_association_report, format_network_summary
-from auditor.presentation.views.project import build_project_report, find_period
+from auditor.presentation.views.final_report import build_final_report, find_period
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.communication import messages
@@ -51,8 +51,8 @@ def render_everything(app):
         texts.append(format_association_report(view, overview.as_of, "fr"))
     last_day = sample_network.NOW.date()
     period = find_period(app.store, sample_network.FIRST.date(), last_day, last_day)
-    project_report = build_project_report(app.store, app.config, period)
-    texts.append(render_project_document(project_report, app.config, "fr"))
+    final_report = build_final_report(app.store, app.config, period)
+    texts.append(render_final_report(final_report, app.config, "fr"))
     return dict(render_site_pages(overview, app.config)), texts
 
 

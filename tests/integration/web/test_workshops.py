@@ -165,7 +165,7 @@ def test_impossible_day_of_a_workshop_is_refused(app, day):
     form = {"id": NAMES[:3], "title": "A page", "day": day, "action": "invite"}
     with logged_in_client(app, NOW) as client:
         client.post("/en/associations", data=form)
-        get_text(client, f"/en/project?from={day}&to={day}")
+        get_text(client, f"/en/final-report?from={day}&to={day}")
     assert not app.store.workshops.list_workshops()
 
 

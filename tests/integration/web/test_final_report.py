@@ -8,8 +8,8 @@ import pytest
 
 from auditor.conclusions.reevaluate import reevaluate
 from auditor.core.errors import InputError
-from auditor.presentation.reports.project import format_project_text, render_project_document
-from auditor.presentation.views.project import build_project_report, find_period
+from auditor.presentation.reports.final_report import format_final_report, render_final_report
+from auditor.presentation.views.final_report import build_final_report, find_period
 from auditor.runs.erasure import erase_association
 from auditor.runs.run import execute_run
 from storage.communication.workshops import Workshop
@@ -46,7 +46,7 @@ async def app(network):
 
 
 def build(app, first=FIRST, last=LAST, tag=""):
-    return build_project_report(
+    return build_final_report(
         app.store, app.config, find_period(app.store, first, last, NOW.date()), tag
     )
 
@@ -61,7 +61,7 @@ def test_association_that_joined_later_is_in_no_difference(app):
     facebook = get_facebook(report)
     assert [item.id for item in report["joined"]] == ["new"]
     assert (facebook["before"].confirmed_count, facebook["after"].confirmed_count) == (3, 3)
-    assert (facebook["kept_before"], facebook["kept_after"]) == (3, 2)
+    assert (facebook["cohort_before"], facebook["cohort_after"]) == (3, 2)
     assert facebook["broken"] == 1
     assert report["missing_days"] == [night_of(day).date() for day in (4, 6, 7, 8)]
     assert report["contact_counts"] == {FollowUpKind.CALLED: 1}
@@ -76,7 +76,7 @@ def test_problems_of_the_first_check_are_no_change(app):
 
 def test_same_document_twice_and_on_another_machine(app, tmp_path):
     def render(app):
-        return render_project_document(build(app), app.config, "ar")
+        return render_final_report(build(app), app.config, "ar")
 
     copy = tmp_path / "copy"
     shutil.copytree(app.data_folder, copy, ignore=shutil.ignore_patterns("copy"))
@@ -95,7 +95,7 @@ def test_both_ends_follow_the_rules_of_now(app):
 
 def test_each_number_opens_its_list(app):
     with logged_in_client(app, NOW) as client:
-        page = get_text(client, f"/en/project?from={FIRST}&to={LAST}", "Final report", "3 → 2")
+        page = get_text(client, f"/en/final-report?from={FIRST}&to={LAST}", "Final report", "3 → 2")
         numbers = re.findall(r'<a href="([^"]+)">(\d+)</a>', page)
         assert len(numbers) > 4
         for url, number in numbers:
@@ -104,18 +104,18 @@ def test_each_number_opens_its_list(app):
                 assert section.count("<li>") >= int(number), (url, number)
             else:
                 read_page(client.get(url.replace("&amp;", "&")))
-        response = client.get(f"/en/project.pdf?from={FIRST}&to={LAST}")
+        response = client.get(f"/en/final-report.pdf?from={FIRST}&to={LAST}")
         assert response.content.startswith(b"%PDF")
 
 
 def test_period_without_a_check_says_so(app):
     with logged_in_client(app, NOW) as client:
-        get_text(client, "/en/project?from=2019-01-01&to=2019-02-01", "There is no check")
-        read_page(client.get("/en/project.pdf?from=2019-01-01&to=2019-02-01"), status=404)
+        get_text(client, "/en/final-report?from=2019-01-01&to=2019-02-01", "There is no check")
+        read_page(client.get("/en/final-report.pdf?from=2019-01-01&to=2019-02-01"), status=404)
 
 
 def test_text_of_the_command_has_a_line_for_each_channel(app):
-    text = format_project_text(render_project_document(build(app), app.config, "en"))
+    text = format_final_report(render_final_report(build(app), app.config, "en"))
     assert re.search(r"^Facebook · 3 100% · 3 75%", text, re.MULTILINE), text
     assert "1 association joined (New)" in text
 
@@ -124,16 +124,16 @@ def test_days_are_not_compared_after_an_erasure(app):
     erase_association(app, "b", "Amina", NOW)
     report = build(app)
     assert not report["is_comparable"]
-    assert get_facebook(report)["kept_before"] is None
+    assert get_facebook(report)["cohort_before"] is None
     with logged_in_client(app, NOW) as client:
-        get_text(client, f"/en/project?from={FIRST}&to={LAST}", "or one was erased")
+        get_text(client, f"/en/final-report?from={FIRST}&to={LAST}", "or one was erased")
 
 
 def test_contacts_and_workshops_are_those_of_the_region(app):
     held = Workshop(0, night_of(3).date(), "Secret of Fes", "", None)
     app.store.workshops.invite(["c"], held, "Amina", night_of(3))
     with logged_in_client(app, NOW, name="Idris", role=Role.COORDINATOR, regions=("x",)) as client:
-        page = get_text(client, f"/en/project?from={FIRST}&to={LAST}", "No contact was noted.")
+        page = get_text(client, f"/en/final-report?from={FIRST}&to={LAST}", "No contact was noted.")
     assert "Secret of Fes" not in page
 
 
@@ -154,7 +154,7 @@ def test_withdrawn_consent_is_named_no_more_even_if_summaries_are_stale(app):
 def test_nights_without_a_check_after_the_last_one_are_named(app):
     later = NOW + timedelta(days=3)
     period = find_period(app.store, FIRST, LAST + timedelta(days=9), later.date())
-    missing = build_project_report(app.store, app.config, period)["missing_days"]
+    missing = build_final_report(app.store, app.config, period)["missing_days"]
     assert missing[-1] >= LAST + timedelta(days=2)
     with pytest.raises(InputError):
         find_period(app.store, LAST + timedelta(days=1), LAST + timedelta(days=9), later.date())

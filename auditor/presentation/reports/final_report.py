@@ -8,13 +8,13 @@ from auditor.core.i18n.translator import Translator
 from auditor.core.rendering.templates import StaticSiteLinks, render_template
 from auditor.presentation.reports.pdf import parse_report_page
 from auditor.presentation.views.dashboard import build_trend_points
-from auditor.presentation.views.project import LISTED_ROWS
+from auditor.presentation.views.final_report import LISTED_ROWS
 
 BLOCK_TAGS = frozenset({"h1", "h2", "h3", "p", "li", "tr"})
 
 
-def build_template_values(report: dict[str, Any], language: str) -> dict[str, Any]:
-    """Return the variables of the template besides those of every page."""
+def build_template_values(report: dict[str, Any] | None, language: str) -> dict[str, Any]:
+    """Return the report and the functions that its template needs."""
     return {
         "report": report,
         "build_trend_points": partial(build_trend_points, translator=Translator(language)),
@@ -22,19 +22,19 @@ def build_template_values(report: dict[str, Any], language: str) -> dict[str, An
     }
 
 
-def render_project_document(report: dict[str, Any], config: Config, language: str) -> str:
+def render_final_report(report: dict[str, Any], config: Config, language: str) -> str:
     """Return the report as an HTML document without links to other pages, for `render_pdf`."""
     return render_template(
-        "project_pdf.html",
+        "final_report_pdf.html",
         language,
         config=config,
-        links=StaticSiteLinks("project.html", (language,), has_network_pages=False),
+        links=StaticSiteLinks("final_report.html", (language,), has_network_pages=False),
         latest_run=None,
         **build_template_values(report, language),
     )
 
 
-def format_project_text(document: str) -> str:
+def format_final_report(document: str) -> str:
     """Return the text of a report's document, with a line for each paragraph and row of a table."""
     lines: list[str] = []
 

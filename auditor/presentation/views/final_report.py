@@ -4,8 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import chain, pairwise
-from statistics import median_low
+from itertools import chain
 from typing import Any, get_args
 
 from auditor.conclusions.association_view import ANSWER_VALIDITY
@@ -16,13 +15,17 @@ from auditor.conclusions.summary import STATUS_GROUPS, build_channel_figures, su
 from auditor.config.schema import Config
 from auditor.core.errors import InputError
 from auditor.core.reference.gap_catalogue import find_gap_kind
-from auditor.presentation.views.dashboard import build_coverage_trends, fill_missing_days
+from auditor.presentation.views.dashboard import (
+    build_coverage_trends,
+    fill_missing_days,
+    find_usual_distance,
+)
 from auditor.presentation.views.survey import build_survey
 from auditor.presentation.views.workshops import build_workshop_result
 from auditor.registry.history import RegistrySnapshot, registry_at
 from auditor.rules.score import SCORE_VERSION
 from storage.models.audit import Association, AuditRun, GapKind
-from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ListedGap
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, ListedGap
 from storage.read_model.gap_search import GapChangeKind
 from storage.store import Store
 from storage.tables.mappers import RegionFilter
@@ -33,6 +36,11 @@ MAX_COMPARED = 100
 """How many associations may join or leave. Each is evaluated again, so that no change is theirs."""
 MAX_READ_CHANGES = 500
 """How many changes of the registry are read to find them."""
+
+CHANGE_KINDS = ("added", "broken", "opened", "closed")
+"""Accounts that were added or broke, and other problems that opened or closed."""
+Membership = tuple[list[Association], list[Association]]
+"""The associations that joined, and those that left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def find_period(store: Store, first_day: date, last_day: date, today: date) -> R
     return ReportPeriod(first_day, last_day, first_run, runs[-1], shown)
 
 
-def build_project_report(
+def build_final_report(
     store: Store,
     config: Config,
     period: ReportPeriod,
@@ -89,61 +97,33 @@ def build_project_report(
 ) -> dict[str, Any]:
     """Return what the template of the final report shows, of the network or of those with a tag.
 
-    Contacts and workshops are those of `regions`.
-
-    Each channel has its coverage at both ends, as `before` and `after` of all, and as `kept_before`
-    and `kept_after` of those that are in both, unless too many joined or left or one was erased
-    (`is_comparable`). It has the numbers of accounts that were added and that broke, and of other
-    problems that `opened` or `closed`.
+    Contacts and workshops are those of `regions`. `is_comparable` is False if too many
+    associations joined or left, or if one was erased.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     group = f"tag:{tag}" if tag else NETWORK_GROUP
-    ends = (period.first_run, period.last_run)
-    counts = store.counts.get_run_facet_counts([run.id for run in ends], [group])
-    before, after = (
-        build_channel_figures(counts.get((run.id, group), {ALL_FACET: 0}), config) for run in ends
-    )
-    moves = _find_membership_changes(store, period, tag)
-    joined, left = moves or ([], [])
-    joined_seen = _count_seen(store, config, joined, period.last_run)
-    left_seen = _count_seen(store, config, left, period.first_run)
+    membership = _find_membership_changes(store, period, tag)
+    joined, left = membership or ([], [])
     changes = _count_changes(store, group, period, [association.id for association in joined])
-    trends = build_coverage_trends(store, config, period.runs, group=group)
-    channels: list[dict[str, Any]] = []
-    for old, new in zip(before, after, strict=True):
-        name = new.channel
-        channel = {
-            "before": old,
-            "after": new,
-            "kept_before": None if moves is None else old.confirmed_count - left_seen[name],
-            "kept_after": None if moves is None else new.confirmed_count - joined_seen[name],
-            "trend": trends[name],
-            **{kind: changes[kind, name] for kind in ("added", "broken", "opened", "closed")},
-        }
-        if old.is_shown or new.is_shown:
-            channels.append(channel)
-    facets = [group] if tag else []
-    moved_ids = {association.id for association in (*joined, *left)}
+    list_options: dict[str, Any] = {
+        "facets": [group] if tag else [],
+        "excluded_ids": {association.id for association in (*joined, *left)},
+        "changes": changes,
+    }
     latest_run = store.runs.get_latest_evaluated() or period.last_run
-    agreed = store.search.list_summaries(
-        {*facets, CONSENT_FACET}, sort="name", limit=LISTED_ROWS
-    ).rows
-    consenting = store.survey_answers.find_associations(  # also if these summaries are stale
-        [row.id for row in agreed], "example", "yes", latest_run.started_at - ANSWER_VALIDITY
-    )
     members: dict[str, Any] = {"regions": regions, "group": group}
     days = (start_day(period.first_day), start_day(period.end_day))
     return {
         "period": period,
         "tag": tag,
-        "channels": channels,
-        "is_comparable": moves is not None,
+        "channels": _compare_channels(
+            store, config, period, group, membership=membership, changes=changes
+        ),
+        "is_comparable": membership is not None,
         "joined": joined,
         "left": left,
         "lists": {
-            change: _load_list(
-                store, period, change, facets=facets, moved_ids=moved_ids, changes=changes
-            )
+            change: _load_list(store, period, change, **list_options)
             for change in get_args(GapChangeKind)
         },
         "contacts": [
@@ -159,7 +139,7 @@ def build_project_report(
         ],
         "survey": build_survey(store, config, latest_run.day, group),
         "survey_day": latest_run.day,
-        "examples": [row for row in agreed if row.id in consenting],
+        "examples": _list_consenting(store, latest_run, list_options["facets"]),
         "missing_days": _list_missing_days(period),
         "unreliable": [
             (run.day, run.unreliable_channels) for run in period.runs if run.unreliable_channels
@@ -168,11 +148,66 @@ def build_project_report(
     }
 
 
+def _compare_channels(
+    store: Store,
+    config: Config,
+    period: ReportPeriod,
+    group: str,
+    *,
+    membership: Membership | None,
+    changes: Mapping[tuple[str, str], int],
+) -> list[dict[str, Any]]:
+    """Return the coverage of each channel at both ends, `before` and `after`, with its trend.
+
+    `cohort_before` and `cohort_after` are the associations that took part on both days and whose
+    account was seen; None if they are unknown. The other numbers are those of `_count_changes`.
+    """
+    ends = (period.first_run, period.last_run)
+    counts = store.counts.get_run_facet_counts([run.id for run in ends], [group])
+    before, after = (
+        build_channel_figures(counts.get((run.id, group), {ALL_FACET: 0}), config) for run in ends
+    )
+    joined, left = membership or ([], [])
+    joined_seen = _count_seen(store, config, joined, period.last_run)
+    left_seen = _count_seen(store, config, left, period.first_run)
+    trends = build_coverage_trends(store, config, period.runs, group=group)
+    channels: list[dict[str, Any]] = []
+    for old, new in zip(before, after, strict=True):
+        if not old.is_shown and not new.is_shown:
+            continue
+        name = new.channel
+        cohort = (old.confirmed_count - left_seen[name], new.confirmed_count - joined_seen[name])
+        channels.append(
+            {
+                "before": old,
+                "after": new,
+                "cohort_before": None if membership is None else cohort[0],
+                "cohort_after": None if membership is None else cohort[1],
+                "trend": trends[name],
+                **{kind: changes[kind, name] for kind in CHANGE_KINDS},
+            }
+        )
+    return channels
+
+
+def _list_consenting(
+    store: Store, latest_run: AuditRun, facets: Sequence[str]
+) -> list[AssociationSummary]:
+    """Return the associations that agree now to be an example, also if summaries are stale."""
+    agreed = store.search.list_summaries(
+        {*facets, CONSENT_FACET}, sort="name", limit=LISTED_ROWS
+    ).rows
+    valid_since = latest_run.started_at - ANSWER_VALIDITY
+    consenting = store.survey_answers.find_associations(
+        [row.id for row in agreed], "example", "yes", valid_since
+    )
+    return [row for row in agreed if row.id in consenting]
+
+
 def _list_missing_days(period: ReportPeriod) -> list[date]:
     """Return the days on which the usual check is missing, also those after the last one."""
     missing = [day for day, run in fill_missing_days(period.runs) if run is None]
-    distances = [(later.day - earlier.day).days for earlier, later in pairwise(period.runs)]
-    usual_distance = timedelta(days=median_low(distances) if distances else 1)
+    usual_distance = timedelta(days=find_usual_distance(period.runs))
     day = period.last_run.day + usual_distance
     while day <= period.last_day:
         missing.append(day)
@@ -185,8 +220,8 @@ def _count_changes(
 ) -> Counter[tuple[str, str]]:
     """Return how many accounts were added or broke, and how many other problems opened or closed.
 
-    The key says which (`added`, `broken`, `opened`, `closed`), and the channel. Associations that
-    joined do not count; the counts of the group no longer have those that left.
+    The key is one of `CHANGE_KINDS` and the channel. Associations that joined do not count; the
+    counts of the group no longer have those that left.
     """
     totals = Counter[tuple[str, str, str]]()
     days = store.counts.count_gap_changes(period.first_changes_day, group)
@@ -215,7 +250,7 @@ def _load_list(
     change: GapChangeKind,
     *,
     facets: Sequence[str],
-    moved_ids: Collection[str],
+    excluded_ids: Collection[str],
     changes: Mapping[tuple[str, str], int],
 ) -> dict[str, tuple[list[ListedGap], bool]]:
     """Return the problems that opened or closed by channel, and whether all of them are there."""
@@ -228,7 +263,7 @@ def _load_list(
     )
     by_channel: dict[str, list[ListedGap]] = defaultdict(list)
     for row in rows:
-        if row.association.id not in moved_ids:
+        if row.association.id not in excluded_ids:
             by_channel[row.gap.channel].append(row)
     kinds = ("broken", "opened") if change == "opened" else ("added", "closed")
     lists = {}
@@ -238,9 +273,7 @@ def _load_list(
     return lists
 
 
-def _find_membership_changes(
-    store: Store, period: ReportPeriod, tag: str
-) -> tuple[list[Association], list[Association]] | None:
+def _find_membership_changes(store: Store, period: ReportPeriod, tag: str) -> Membership | None:
     """Return the associations that were followed, with the tag, at one end only.
 
     Those that joined are as they were at the last check, and those that left as at the first one.
