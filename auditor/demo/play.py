@@ -21,7 +21,7 @@ from typing import Self
 from auditor.app import App
 from auditor.config.schema import Config, WebSettings, find_packaged_config, load_config
 from auditor.core.errors import InputError
-from auditor.demo import associations, programme
+from auditor.demo import associations, project
 from auditor.demo.model import DEFAULT_RUN_COUNT, SECOND_IMPORT_RUN, DemoRun
 from auditor.registry import importer
 from auditor.runs import run
@@ -121,14 +121,14 @@ async def run_demo(
                 config = write_demo_config(folder, web.port)
                 app = replace(opened_app, config=config, fork_server=fork_server)
                 gc.freeze()  # loaded objects live until the end; do not scan them in each run
-                earlier_runs = list(programme.schedule_earlier_runs(total_runs, now))
+                earlier_runs = list(project.schedule_earlier_runs(total_runs, now))
                 runs = [
                     await _play_run(app, web, folder, demo_run, on_progress)
                     for demo_run in [*earlier_runs, *schedule_demo_runs(total_runs, now)]
                 ]
                 add_messages(app, now)
-                programme.add_programme(app, now)
-                programme.add_seen_accounts(app, now)
+                project.add_project(app, now)
+                project.add_seen_accounts(app, now)
     return DemoResult(folder, config, tuple(runs[len(earlier_runs) :]))
 
 
@@ -185,7 +185,7 @@ def import_demo_spreadsheet(app: App, folder: Path, demo_run: DemoRun) -> None:
         path = associations.write_demo_spreadsheet(
             folder / "registry.xlsx",
             is_corrected=demo_run.number == SECOND_IMPORT_RUN,
-            missing=programme.find_missing_accounts(demo_run),
+            missing=project.find_missing_accounts(demo_run),
         )
         import_result = importer.parse_registry_spreadsheet(path, app.config.network.language)
         app.store.registry.save_registry(
@@ -227,8 +227,8 @@ async def _play_run(
     demo_run: DemoRun,
     on_progress: DemoProgressCallback | None,
 ) -> AuditRun:
-    earlier_count = demo_run.number - 1 + len(programme.EARLIER_CHECKS)
-    run_count = demo_run.total_runs + len(programme.EARLIER_CHECKS)
+    earlier_count = demo_run.number - 1 + len(project.EARLIER_CHECKS)
+    run_count = demo_run.total_runs + len(project.EARLIER_CHECKS)
 
     def report_progress(done: int, accounts: int) -> None:
         """Add the earlier runs to the progress of one run."""

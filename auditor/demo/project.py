@@ -1,6 +1,6 @@
 """Workshops, a survey and attested accounts of the demo, and checks of the months before.
 
-`programme.toml` says who came, who answered what, and whose accounts are missing before a day.
+`project.toml` says who came, who answered what, and whose accounts are missing before a day.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from storage.communication.workshops import Workshop
 from storage.models.audit import SurveyAnswer
 from storage.models.users import ReplyKind
 
-PROGRAMME: dict[str, Any] = tomli.loads(
-    Path(__file__).with_name("programme.toml").read_text(encoding="utf-8")
+PROJECT: dict[str, Any] = tomli.loads(
+    Path(__file__).with_name("project.toml").read_text(encoding="utf-8")
 )
-EARLIER_CHECKS: list[int] = PROGRAMME["earlier_checks"]
+EARLIER_CHECKS: list[int] = PROJECT["earlier_checks"]
 """How many days before the last run the checks of the months before are."""
 
 
@@ -39,23 +39,23 @@ def find_missing_accounts(demo_run: DemoRun) -> set[tuple[str, str]]:
     days_ago = EARLIER_CHECKS[demo_run.number - 1]
     return {
         (association, workshop["channel"])
-        for workshop in PROGRAMME["workshops"]
+        for workshop in PROJECT["workshops"]
         for days, associations in workshop["added"].items()
         for association in associations
         if int(days) < days_ago
     }
 
 
-def add_programme(app: App, now: datetime) -> None:
+def add_project(app: App, now: datetime) -> None:
     """Hold the workshops, and let associations answer the survey."""
-    for entry in PROGRAMME["workshops"]:
+    for entry in PROJECT["workshops"]:
         held_at = now - timedelta(days=entry["days_ago"])
         workshop = Workshop(0, held_at.date(), entry["title"], entry["channel"], entry["code"])
         attended, absent = entry["attended"], entry["absent"]
         invited_at = held_at - timedelta(days=10)
         app.store.workshops.invite([*attended, *absent], workshop, "Demo", invited_at)
         app.store.workshops.save_attendance(workshop, attended, absent, "Demo", held_at)
-    survey, questions = PROGRAMME["survey"], load_questions()
+    survey, questions = PROJECT["survey"], load_questions()
     app.store.survey_answers.add_all(
         [
             SurveyAnswer(

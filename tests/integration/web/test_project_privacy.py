@@ -43,7 +43,15 @@ def read_everything(app, folder):
     app.config = app.config.model_copy(update={"backup": BackupSettings(folder=folder / "backups")})
     texts = {}
     with logged_in_client(app, NOW) as client:
-        for path in ("", "associations", "survey", "workshops", "project", "meeting", "changes"):
+        for path in (
+            "",
+            "associations",
+            "survey",
+            "workshops",
+            "final-report",
+            "meeting",
+            "changes",
+        ):
             texts[path] = client.get(f"/en/{path}").text
         found = re.search(r"/en/workshops/\d+", texts["workshops"])
         texts["workshop"] = client.get(found[0]).text
@@ -63,9 +71,16 @@ def find_name(texts):
     return {place for place, text in texts.items() if NAME in text}
 
 
-def test_erased_association_leaves_no_trace_of_the_programme(app, tmp_path):
+def test_erased_association_leaves_no_trace_of_the_project(app, tmp_path):
     before = find_name(read_everything(app, tmp_path / "before"))
-    places = {"associations", "workshop", "project", "export associations", "backup", "database"}
+    places = {
+        "associations",
+        "workshop",
+        "final-report",
+        "export associations",
+        "backup",
+        "database",
+    }
     assert places <= before
     result = erase_association(app, NAME, "Amina", NOW)
     assert result.is_clean
