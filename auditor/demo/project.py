@@ -50,7 +50,7 @@ def add_project(app: App, now: datetime) -> None:
     """Hold the workshops, and let associations answer the survey."""
     for entry in PROJECT["workshops"]:
         held_at = now - timedelta(days=entry["days_ago"])
-        workshop = Workshop(0, held_at.date(), entry["title"], entry["channel"], entry["code"])
+        workshop = Workshop(held_at.date(), entry["title"], entry["channel"], entry["code"])
         attended, absent = entry["attended"], entry["absent"]
         invited_at = held_at - timedelta(days=10)
         app.store.workshops.invite([*attended, *absent], workshop, "Demo", invited_at)

@@ -31,18 +31,13 @@ class Workshop:
     `id` is that of its first follow-up. The counts are those of associations.
     """
 
-    id: int
     day: date
     title: str
     channel: str
     code: str | None
+    id: int = 0
     invited_count: int = 0
     attended_count: int = 0
-
-    @property
-    def starts_at(self) -> datetime:
-        """Return the beginning of its day (UTC)."""
-        return datetime.combine(self.day, time(), UTC)
 
 
 FixedCounts = dict[str, tuple[int, int]]
@@ -70,7 +65,7 @@ class WorkshopRepository(Repository):
     def save_attendance(
         self,
         workshop: Workshop,
-        came: Collection[str],
+        attended: Collection[str],
         absent: Collection[str],
         author: str,
         now: datetime,
@@ -80,18 +75,18 @@ class WorkshopRepository(Repository):
         Those who are in neither collection stay as they are.
         """
         with self._database.begin_write_session() as session:
-            attended = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
-            is_wrong = and_(
+            known = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
+            is_removed = and_(
                 *_build_conditions(workshop, FollowUpKind.ATTENDED),
                 FOLLOW_UP.c.association.in_(absent),
             )
-            removed = session.exec(select_models(FollowUp).where(is_wrong)).all()
+            removed = session.exec(select_models(FollowUp).where(is_removed)).all()
             copies = [FollowUp(**entry.model_dump(exclude={"id"})) for entry in removed]
-            session.exec(delete(FollowUp).where(is_wrong))
+            session.exec(delete(FollowUp).where(is_removed))
             added = [
                 _build_entry(workshop, id_, FollowUpKind.ATTENDED, author, now)
-                for id_ in came
-                if id_ not in attended
+                for id_ in attended
+                if id_ not in known
             ]
             return _add(session, added), copies
 
@@ -108,8 +103,8 @@ class WorkshopRepository(Repository):
             attended = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
             added = session.exec(select_models(FollowUp).where(is_added).with_for_update()).all()
             invited = {row.association for row in added if row.kind is FollowUpKind.INVITED}
-            again = {row.association for row in removed}
-            if len(added) < len(added_ids) or attended & (invited | again):
+            restored = {row.association for row in removed}
+            if len(added) < len(added_ids) or attended & (invited | restored):
                 raise ChangedMeanwhileError
             session.exec(delete(FollowUp).where(is_added))
             session.add_all(removed)
@@ -129,8 +124,8 @@ class WorkshopRepository(Repository):
         With `group`, the facet of a tag, only its associations count.
         """
         query = select(
-            func.min(FOLLOW_UP.c.id),
             *WORKSHOP_COLUMNS,
+            func.min(FOLLOW_UP.c.id),
             *(func.sum(case((FOLLOW_UP.c.kind == kind, 1), else_=0)) for kind in WORKSHOP_KINDS),
         ).where(
             FOLLOW_UP.c.kind.in_(WORKSHOP_KINDS),
@@ -176,7 +171,7 @@ class WorkshopRepository(Repository):
         fixed. One that was waived or closed by a decision does not count at all. With `group`, the
         facet of a tag, only its associations count.
         """
-        ends_at = to_utc(workshop.starts_at) + timedelta(days=1)
+        ends_at = to_utc(datetime.combine(workshop.day, time(), UTC)) + timedelta(days=1)
         was_open = and_(
             GAP.c.code == workshop.code,
             GAP.c.channel == workshop.channel if workshop.channel else true(),

@@ -84,7 +84,7 @@ class FollowUpKind(StrEnum):
 
 
 WORKSHOP_KINDS = (FollowUpKind.INVITED, FollowUpKind.ATTENDED)
-"""The follow-ups that make a workshop. They are no conversation with the association."""
+"""The kinds of follow-ups about workshops. They do not count as contacts."""
 
 
 WHOLE_ASSOCIATION_FIELD = "association"

@@ -291,7 +291,7 @@ def _record_communication(store, ids, random_source):
         ]
     )
     day = (LAST_RUN_AT - timedelta(days=100)).date()
-    workshop = Workshop(0, day, "YouTube", "youtube", "channel_missing")
+    workshop = Workshop(day, "YouTube", "youtube", "channel_missing")
     names = sorted(ids)
     store.workshops.invite(names[:20], workshop, "Amina", NOW - timedelta(days=110))
     store.workshops.save_attendance(workshop, names[:10], [], "Amina", NOW - timedelta(days=100))

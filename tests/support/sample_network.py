@@ -261,7 +261,7 @@ def _add_communication(app):
             snippet=MARKUP,
         )
         store.conclusions.save(Conclusions(proposals=[Proposal(association, found_link, NOW, NOW)]))
-    held = Workshop(0, FIRST.date(), f"Open a channel {MARKUP}", "youtube", "channel_missing")
+    held = Workshop(FIRST.date(), f"Open a channel {MARKUP}", "youtube", "channel_missing")
     store.workshops.invite(["nour", "amal", "long"], held, "Amina", FIRST)
     store.workshops.save_attendance(held, ["nour", "amal"], [], "Amina", FIRST)
     answers = {"media_officer": "dedicated", "training": "yes", "recordings": "phones"}

@@ -62,10 +62,10 @@ def save_attendance(
     """Save what was changed in the boxes of a workshop."""
     workshop, workshops = _require_workshop(context, workshop_id), context.app.store.workshops
     invited = workshops.list_invited(workshop, regions=context.regions).keys()
-    came, absent = invited & (form.id - form.before), invited & (form.before - form.id)
+    attended, absent = invited & (form.id - form.before), invited & (form.before - form.id)
     with context.confirmations.lock:  # both requests of a double click arrive together
         added, removed = workshops.save_attendance(
-            workshop, sorted(came), sorted(absent), context.author, context.now
+            workshop, sorted(attended), sorted(absent), context.author, context.now
         )
         return context.confirm(
             context.links.page_url(f"workshops/{workshop_id}"),
@@ -87,7 +87,7 @@ def invite(
     code = list_filter.gap if list_filter.gap in load_gap_catalogue().definitions else None
     if channel and list_filter.state == ChannelStatus.NONE:
         code = "no_website" if channel == WEBSITE_CHANNEL else "channel_missing"
-    workshop = Workshop(0, day, title, channel if code else "", code)
+    workshop = Workshop(day, title, channel if code else "", code)
     workshops = context.app.store.workshops
     ids = workshops.invite(list(associations), workshop, context.author, context.now)
     return context.confirm(

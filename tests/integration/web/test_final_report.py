@@ -130,7 +130,7 @@ def test_days_are_not_compared_after_an_erasure(app):
 
 
 def test_contacts_and_workshops_are_those_of_the_region(app):
-    held = Workshop(0, night_of(3).date(), "Secret of Fes", "", None)
+    held = Workshop(night_of(3).date(), "Secret of Fes", "", None)
     app.store.workshops.invite(["c"], held, "Amina", night_of(3))
     with logged_in_client(app, NOW, name="Idris", role=Role.COORDINATOR, regions=("x",)) as client:
         page = get_text(client, f"/en/final-report?from={FIRST}&to={LAST}", "No contact was noted.")

@@ -19,7 +19,7 @@ from tests.support.web_server import PUBLIC, anonymous_client, logged_in_client
 NOW = night_of(1) + timedelta(hours=8)
 NAME = "Zitounia-of-the-test"
 OTHERS = ("amal", "nour")
-HELD = Workshop(0, night_of(0).date(), "A channel", "facebook", "channel_missing")
+HELD = Workshop(night_of(0).date(), "A channel", "facebook", "channel_missing")
 
 
 @lived

@@ -20,7 +20,7 @@ from tests.support.web_server import get_text, logged_in_client, read_page
 
 NOW = night_of(0) + timedelta(hours=8)
 NAMES = [f"a{number:03}" for number in range(120)]
-WORKSHOP = Workshop(0, NOW.date(), "Open a channel", "facebook", "channel_stale")
+WORKSHOP = Workshop(NOW.date(), "Open a channel", "facebook", "channel_stale")
 
 
 @lived
@@ -103,7 +103,7 @@ def test_result_waits_for_its_day(app):
     save_gaps(app, NAMES[:5])
     hold_workshop(app, NAMES[:5])
     assert read_results(app).keys() == {30, 90}
-    late = Workshop(0, (NOW + timedelta(days=30)).date(), "Later", "facebook", "channel_stale")
+    late = Workshop((NOW + timedelta(days=30)).date(), "Later", "facebook", "channel_stale")
     assert [item["days"] for item in build_workshop_result(app.store, late)] == [30]
 
 
