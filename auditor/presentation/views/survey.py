@@ -40,17 +40,19 @@ def build_survey(
         numbers = {
             answer: counts.get(f"answer:{question.code}:{answer}", 0) for answer in question.answers
         }
-        silent_count = total - sum(numbers.values())
+        unanswered_count = total - sum(numbers.values())
         answers = [
             {
                 "code": answer,
                 "count": count,
                 "low": to_percent(count, total),
-                "high": to_percent(count + silent_count, total),
+                "high": to_percent(count + unanswered_count, total),
             }
             for answer, count in numbers.items()
         ]
-        questions.append({"question": question, "silent_count": silent_count, "answers": answers})
+        questions.append(
+            {"question": question, "unanswered_count": unanswered_count, "answers": answers}
+        )
     return {
         "association_count": total,
         "answered_count": total - counts.get(NO_ANSWER_FACET, 0),
