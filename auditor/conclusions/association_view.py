@@ -114,23 +114,20 @@ def select_valid_answers(state: AssociationState, as_of: datetime) -> dict[str, 
     Without an answer to who runs the channels, that of the registry counts.
     """
     questions, newest = load_questions(), {row.question: row for row in state.answers}
-    valid = {
-        code: newest[code]
-        for code, question in questions.items()
-        if code in newest
-        and newest[code].answer in question.answers
-        and as_of < newest[code].answered_at + ANSWER_VALIDITY
-    }
+    valid = {}
+    for code, question in questions.items():
+        row = newest.get(code)
+        if row and row.answer in question.answers and as_of < row.answered_at + ANSWER_VALIDITY:
+            valid[code] = row
     officer = state.media_officer or ""
-    if officer in questions[OFFICER_QUESTION].answers:
-        registered = SurveyAnswer(
+    if OFFICER_QUESTION not in valid and officer in questions[OFFICER_QUESTION].answers:
+        valid[OFFICER_QUESTION] = SurveyAnswer(
             association=state.association.id,
             question=OFFICER_QUESTION,
             answer=officer,
             answered_at=as_of,
             author=REGISTRY,
         )
-        valid.setdefault(OFFICER_QUESTION, registered)
     return valid
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from itertools import islice
 from operator import attrgetter
 
 from auditor.conclusions.association_view import AccountView, AssociationView
@@ -23,7 +24,7 @@ READ_CANDIDATES = 100
 TRIED_CANDIDATES = 10
 """Of these, how many with the newest posts are looked at."""
 DOUBTFUL_KINDS = frozenset({GapKind.BROKEN, GapKind.SILENT})
-"""Kinds of problems that an example may not have on its channel, on no account there."""
+"""Kinds of problems that an example may have on no account of its channel."""
 KEPT_EXAMPLES = 2
 """Examples of a group that are kept: one is for all others, and the second for that one."""
 
@@ -63,13 +64,8 @@ class ExampleFinder:
 
     def _load_examples(self, channel: str, group: str) -> list[Example]:
         if (channel, group) not in self._examples:
-            examples: list[Example] = []
-            if self._has_consent:
-                for example in self._iter_examples(channel, group):
-                    examples.append(example)
-                    if len(examples) == KEPT_EXAMPLES:
-                        break
-            self._examples[channel, group] = examples
+            found = self._iter_examples(channel, group) if self._has_consent else iter(())
+            self._examples[channel, group] = list(islice(found, KEPT_EXAMPLES))
         return self._examples[channel, group]
 
     @cached_property

@@ -209,11 +209,24 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
     yield from find_groups(summary.region, summary.tags)
     if summary.city:
         yield f"city:{summary.city}"
+    yield from _iter_status_facets(summary)
+    yield from _iter_answer_facets(summary)
+    for gap in summary.gaps:
+        for facet in (f"kind:{get_gap_kind(gap)}", f"gap:{gap.code}"):
+            yield facet
+            yield f"{facet}@{gap.channel}"
+        yield f"gap_channel:{gap.channel}"
+    if summary.watched and not any(get_gap_kind(gap) is GapKind.BROKEN for gap in summary.gaps):
+        yield WATCH_FACET
+
+
+def _iter_status_facets(summary: AssociationSummary) -> Iterator[str]:
     for channel, channel_summary in summary.channels.items():
         status = channel_summary.status
         yield f"status:{channel}:{status}"
-        groups = (name for name, statuses in STATUS_GROUPS.items() if status in statuses)
-        yield from map(f"status:{channel}:{{}}".format, groups)
+        for name, statuses in STATUS_GROUPS.items():
+            if status in statuses:
+                yield f"status:{channel}:{name}"
         # On an optional channel nothing is missing.
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
             yield f"any:{status}"
@@ -221,14 +234,6 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
         unchecked_channel = summary.channels.get(channel)
         if reason and unchecked_channel and unchecked_channel.status is ChannelStatus.UNKNOWN:
             yield f"unchecked:{channel}:{reason}"
-    for gap in summary.gaps:
-        for facet in (f"kind:{get_gap_kind(gap)}", f"gap:{gap.code}"):
-            yield facet
-            yield f"{facet}@{gap.channel}"
-        yield f"gap_channel:{gap.channel}"
-    yield from _iter_answer_facets(summary)
-    if summary.watched and not any(get_gap_kind(gap) is GapKind.BROKEN for gap in summary.gaps):
-        yield WATCH_FACET
 
 
 def _iter_answer_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -236,7 +241,8 @@ def _iter_answer_facets(summary: AssociationSummary) -> Iterator[str]:
         yield f"answer:{question}:{answer}"
     if summary.is_officer_registered:
         yield f"answer:{OFFICER_QUESTION}:{REGISTRY}"
-    if len(summary.answers) == summary.is_officer_registered:
+    # The association gave all answers but that of the registry.
+    if len(summary.answers) - summary.is_officer_registered == 0:
         yield NO_ANSWER_FACET
 
 
