@@ -60,11 +60,14 @@ def list_network_checks(
             check = (result for result in check if result[0] != "ok")
         yield f"channel {name}", check
     for example in config.examples:
-        answer = answers.answers_by_example.get(example.url)
-        if isinstance(answer, FetchError):
-            yield f"example {example.name}", [("warn", f"unreachable now: {answer.reason}")]
-        elif answer and answer.status in (404, 410):
-            yield f"example {example.name}", [("warn", f"response {answer.status}")]
+        yield f"example {example.name}", _check_example(answers.answers_by_example.get(example.url))
+
+
+def _check_example(answer: Page | FetchError | None) -> Results:
+    if isinstance(answer, FetchError):
+        yield "warn", f"unreachable now: {answer.reason}"
+    elif answer and answer.status in (404, 410):
+        yield "warn", f"response {answer.status}"
 
 
 def _check_clock(skew: timedelta | None) -> Results:
@@ -131,12 +134,13 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
-    examples = [example.url for example in config.examples]
     limits = {"timeout": REQUEST_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
     options = config.fetch.model_copy(update={"max_retries": 0, **limits})
     async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
-        requested = [*urls.values(), *examples]
+        examples = [example.url for example in config.examples]
+        requested = list(dict.fromkeys([*urls.values(), *examples]))
         outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in requested))
+        answers = dict(zip(requested, outcomes, strict=True))
     has_wildcard_dns = False
     if not config.fetch.proxy:
         resolver = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
@@ -151,8 +155,8 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
         smtp = config.notify.smtp.model_copy(update={"timeout_seconds": REQUEST_TIMEOUT_SECONDS})
         mail_error = await asyncio.to_thread(check_mail_server, smtp)
     return NetworkAnswers(
-        dict(zip(urls, outcomes, strict=False)),
-        dict(zip(examples, outcomes[len(urls) :], strict=True)),
+        {channel: answers[url] for channel, url in urls.items()},
+        {url: answers[url] for url in examples},
         has_wildcard_dns,
         measure_skew(page for page in outcomes if isinstance(page, Page)),
         mail_error,
