@@ -236,12 +236,10 @@ def build_spreadsheet_row(
     missing: Collection[tuple[str, str]] = (),
 ) -> list[str]:
     """Return the row of an association. Every fifth association has no phone."""
-    cells = {
-        channel: ""
-        if (association.id, channel) in missing
-        else build_link_cell(association, channel)
-        for channel in ALL_DEMO_CHANNELS
-    }
+    cells = dict.fromkeys(ALL_DEMO_CHANNELS, "")
+    for channel in ALL_DEMO_CHANNELS:
+        if (association.id, channel) not in missing:
+            cells[channel] = build_link_cell(association, channel)
     if association.facebook == "in_site_column":
         cells["website"], cells["facebook"] = cells["facebook"], ""
     if is_corrected and association.youtube == "added":

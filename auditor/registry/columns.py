@@ -119,10 +119,9 @@ def parse_media_officer(text: str | None) -> str | None:
 
 def format_media_officer(code_or_name: str | None, translator: Translator | None) -> str:
     """Return the translated code, a name unchanged, or "" if there is none."""
-    text = code_or_name or ""
-    return (
-        format_answer("media_officer", text, translator.language) if text and translator else text
-    )
+    if not code_or_name or translator is None:
+        return code_or_name or ""
+    return format_answer("media_officer", code_or_name, translator.language)
 
 
 def can_name_person(text: str) -> bool:

@@ -285,7 +285,7 @@ class SurveyAnswerRepository(Repository):
     def find_associations(
         self, associations: Collection[str], question: str, answer: str, since: datetime
     ) -> set[str]:
-        """Return those of these whose newest answer to a question, since a time, is this one."""
+        """Return which of these associations gave this answer last, and after a time."""
         newest = select(func.max(SURVEY_ANSWER.c.id)).where(
             SURVEY_ANSWER.c.question == question, SURVEY_ANSWER.c.association.in_(associations)
         )

@@ -385,7 +385,11 @@ def choose_advice(view: AssociationView) -> list[str]:
     followed = {FOLLOWED_ADVICE.get(answer) for answer in answers.items()}
     advice = [
         *(code for code, gap in ADVICE_BY_GAP if gap in open_gaps),
-        *(code for code, question, own in ADVICE_BY_ANSWER if answers.get(question) in own),
+        *(
+            code
+            for code, question, own_answers in ADVICE_BY_ANSWER
+            if answers.get(question) in own_answers
+        ),
         *(code for code in GENERAL_ADVICE if code not in followed),
     ]
     # pieces of advice in a report

@@ -375,8 +375,8 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
     ids, list_url = _list_managed_ids(context, form.id), context.links.page_url("associations")
     tags, title, day = split_list(clean_text(form.tag)), clean_text(form.title), parse_day(form.day)
     back_url = build_back_url(list_url, form.back, "list")
-    typed_values = {"tag": tags, "invite": title and day}
-    if not ids or not typed_values.get(form.action, True):
+    is_incomplete = {"tag": not tags, "invite": not title or not day}
+    if not ids or is_incomplete.get(form.action):
         return context.confirm(back_url, SELECTION_INCOMPLETE)
     if form.action == "invite" and day:
         return invite(context, ids, title, day, list_filters.parse_back_filter(form.back))
