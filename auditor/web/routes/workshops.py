@@ -33,7 +33,7 @@ class AttendanceForm(BaseModel):
 def list_workshops(context: PageContext) -> HTMLResponse:
     """Show the workshops of the user's regions, the latest first."""
     workshops = context.app.store.workshops.list_workshops(regions=context.regions)
-    return context.render_page("workshops.html", workshops=workshops, workshop=None)
+    return context.render_page("workshops.html", workshops=workshops)
 
 
 @router.get("/{language}/workshops/{workshop_id}", dependencies=[access.COORDINATOR_ACCESS])
@@ -42,7 +42,7 @@ def show_workshop(context: PageContext, workshop_id: RowId) -> HTMLResponse:
     workshop, store = _require_workshop(context, workshop_id), context.load_fresh_store()
     invited = store.workshops.list_invited(workshop, regions=context.regions)
     return context.render_page(
-        "workshops.html",
+        "workshop.html",
         workshop=workshop,
         associations=sorted(
             store.search.list_summaries(ids=invited.keys(), limit=len(invited)).rows,
