@@ -271,6 +271,14 @@ class RegistryRepository(Repository):
             SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id == association_id), to_association
         )
 
+    def get_associations(self, association_ids: Iterable[str]) -> dict[str, Association]:
+        """Return those of these associations that are stored, also withdrawn ones, by id."""
+        associations: dict[str, Association] = {}
+        for batch in split_into_batches(association_ids):
+            query = SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id.in_(batch))
+            associations |= {row.id: row for row in self._load_all(query, to_association)}
+        return associations
+
     def list_accounts(
         self, association: str | None = None, *, include_withdrawn: bool = False
     ) -> Iterator[AccountRow]:

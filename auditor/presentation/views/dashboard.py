@@ -254,10 +254,11 @@ def _load_promises(store: Store, today: date, regions: RegionFilter) -> dict[str
     """
     first_day = today - REMINDER_PERIOD
     promises = store.follow_ups.list_open_promises(first_day, limit=SHOWN_PROMISES, regions=regions)
-    contacts = store.registry.get_contacts([promise.association for promise in promises])
+    ids = [promise.association for promise in promises]
+    contacts, associations = store.registry.get_contacts(ids), store.registry.get_associations(ids)
     shown_promises: list[dict[str, Any]] = []
     for promise in promises:
-        association = store.registry.get_association(promise.association)
+        association = associations.get(promise.association)
         if association is not None:
             contact = contacts.get(association.id, EMPTY_CONTACT)
             shown_promises.append(

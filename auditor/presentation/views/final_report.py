@@ -113,6 +113,8 @@ def build_final_report(
     latest_run = store.runs.get_latest_evaluated() or period.last_run
     members: dict[str, Any] = {"regions": regions, "group": group}
     days = (start_day(period.first_day), start_day(period.end_day))
+    contacts = store.follow_ups.list_contacts(*days, limit=LISTED_ROWS, **members)
+    associations = store.registry.get_associations(row.association for row in contacts)
     return {
         "period": period,
         "tag": tag,
@@ -126,10 +128,7 @@ def build_final_report(
             change: _load_list(store, period, change, **list_options)
             for change in get_args(GapChangeKind)
         },
-        "contacts": [
-            (contact, store.registry.get_association(contact.association))
-            for contact in store.follow_ups.list_contacts(*days, limit=LISTED_ROWS, **members)
-        ],
+        "contacts": [(contact, associations[contact.association]) for contact in contacts],
         "contact_counts": store.follow_ups.count_contacts(*days, **members),
         "workshops": [
             (workshop, build_workshop_result(store, workshop, **members))

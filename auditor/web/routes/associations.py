@@ -400,12 +400,7 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
 
 def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
     """Return the ids of listed associations. Raises HTTPException (403) if one is not managed."""
-    managed_ids = []
-    for id_ in dict.fromkeys(ids):
-        association = context.app.store.registry.get_association(id_)
-        if association is None:
-            continue
-        if not context.can_manage_association(association):
-            raise HTTPException(403)
-        managed_ids.append(id_)
-    return managed_ids
+    associations = context.app.store.registry.get_associations(ids)
+    if not all(map(context.can_manage_association, associations.values())):
+        raise HTTPException(403)
+    return [id_ for id_ in dict.fromkeys(ids) if id_ in associations]

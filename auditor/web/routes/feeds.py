@@ -110,8 +110,9 @@ def _iter_promises(context: RequestContext) -> Iterator[tuple[Association, Follo
     promises = store.follow_ups.list_open_promises(
         due_from, limit=MAX_CALENDAR_ENTRIES, regions=context.regions
     )
+    associations = store.registry.get_associations(row.association for row in promises)
     for promise in promises:
-        association = store.registry.get_association(promise.association)
+        association = associations.get(promise.association)
         if association is not None:
             yield association, promise
 

@@ -331,12 +331,13 @@ def _build_report_link_rows(
     context: RequestContext, report_links: list[ReportLink]
 ) -> list[dict[str, Any]]:
     """Return report links, each with its state and its association (None if it was removed)."""
-    registry = context.app.store.registry
+    ids = {report_link.association for report_link in report_links}
+    associations = context.app.store.registry.get_associations(ids)
     return [
         {
             "report_link": report_link,
             "state": report_link.get_state(context.now),
-            "association": registry.get_association(report_link.association),
+            "association": associations.get(report_link.association),
         }
         for report_link in report_links
     ]
