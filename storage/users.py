@@ -4,14 +4,14 @@ from datetime import datetime
 
 from sqlmodel import Session, col, delete, func, or_, select, update
 
-from storage.database.connection import Repository
+from storage.database.sessions import ModelRepository
 from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.users import normalize_user_name
 from storage.sanitize import to_utc
 from storage.tables.users import FeedLink, LoginSession, User, UserInvite
 
 
-class UserRepository(Repository):
+class UserRepository(ModelRepository):
     """Stores and reads users. A removed user stays as a name in the log."""
 
     def add(self, user: User) -> User:
@@ -21,7 +21,7 @@ class UserRepository(Repository):
         """
         user.normalized_name = normalize_user_name(user.name)
         same_name = select(User).where(User.normalized_name == user.normalized_name)
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             existing = session.exec(same_name).first()
             if existing is None:
                 session.add(user)
@@ -53,7 +53,7 @@ class UserRepository(Repository):
 
         Return False, and change nothing, if the password was changed since `user` was read.
         """
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             unchanged_user = _lock_unchanged_user(session, user)
             if unchanged_user is None:
                 return False
@@ -65,7 +65,7 @@ class UserRepository(Repository):
 
         The link to feeds ends, too.
         """
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             _revoke_access(session, session.get_one(User, invite.user_id))
             session.exec(delete(FeedLink).where(col(FeedLink.user_id) == invite.user_id))
             session.add(invite)
@@ -73,12 +73,12 @@ class UserRepository(Repository):
     def get_invite(self, token_hash: str) -> tuple[UserInvite, User] | None:
         """Return the one-time link of this token, also an expired one, and its user, or None."""
         query = select(UserInvite, User).join(User).where(UserInvite.token_hash == token_hash)
-        with self._database.begin_read_session() as session:
+        with self.begin_read_session() as session:
             return session.exec(query).first()
 
     def accept_invite(self, token_hash: str, password_hash: str, now: datetime) -> bool:
         """Set a password with a one-time link. Return False if the link is unknown or expired."""
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             invite = session.get(UserInvite, token_hash)
             if invite is None or invite.expires_at <= to_utc(now):
                 return False
@@ -91,7 +91,7 @@ class UserRepository(Repository):
         With `token_hash`, only a user who still has that one-time link is removed. Raises
         ChangedMeanwhileError otherwise.
         """
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             stored_user = session.get_one(User, user.id, with_for_update=True)
             invites = select(UserInvite.token_hash).where(UserInvite.user_id == user.id)
             if token_hash is not None and session.exec(invites).first() != token_hash:
@@ -108,7 +108,7 @@ class UserRepository(Repository):
         Raises ChangedMeanwhileError if the user was not removed at that time, or no longer has
         that link and no password.
         """
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             stored_user = session.get_one(User, user.id, with_for_update=True)
             invites = select(UserInvite.token_hash).where(UserInvite.user_id == user.id)
             state = (stored_user.removed_at, session.exec(invites).first())
@@ -120,12 +120,12 @@ class UserRepository(Repository):
             stored_user.removed_at = None
 
 
-class FeedLinkRepository(Repository):
+class FeedLinkRepository(ModelRepository):
     """Stores and reads the secret links to feeds."""
 
     def save(self, link: FeedLink) -> None:
         """Store the link of a user. An older one ends."""
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             session.exec(delete(FeedLink).where(col(FeedLink.user_id) == link.user_id))
             session.add(link)
 
@@ -169,7 +169,7 @@ def _revoke_access(session: Session, user: User) -> None:
     user.password_set_at = None
 
 
-class SessionRepository(Repository):
+class SessionRepository(ModelRepository):
     """Stores and reads login sessions."""
 
     def start(
@@ -180,7 +180,7 @@ class SessionRepository(Repository):
         Return False, and store nothing, if the user was removed, or has another password than
         `user`.
         """
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             unchanged_user = _lock_unchanged_user(session, user)
             if unchanged_user is None or unchanged_user.removed_at is not None:
                 return False
@@ -195,7 +195,7 @@ class SessionRepository(Repository):
         """Return the session of this token and its user, or None. Removed users have no session."""
         query = select(LoginSession, User).join(User)
         query = query.where(LoginSession.token_hash == token_hash, col(User.removed_at).is_(None))
-        with self._database.begin_read_session() as session:
+        with self.begin_read_session() as session:
             return session.exec(query).first()
 
     def touch(self, token_hash: str, now: datetime) -> None:

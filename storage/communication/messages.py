@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, delete, func, select, update
 
-from storage.database.connection import Repository
+from storage.database.sessions import ModelRepository
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import SENT_MESSAGE, ReportLink, Subscription, SubscriptionRequest
 
@@ -27,7 +27,7 @@ FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
 
 
-class MessageRepository(Repository):
+class MessageRepository(ModelRepository):
     """Stores which messages were sent, and which failed.
 
     A message has the key (recipient, kind, occasion).
@@ -99,13 +99,13 @@ def _build_message_conditions(recipient: str, kind: str) -> tuple[ColumnElement[
     return SENT_MESSAGE.c.recipient == recipient, SENT_MESSAGE.c.kind == kind
 
 
-class SubscriptionRepository(Repository):
+class SubscriptionRepository(ModelRepository):
     """Stores and reads subscriptions."""
 
     def save(self, subscription: Subscription) -> None:
         """Store a subscription, replacing the one of the same address, kind and association."""
-        with self._database.begin_write_session() as session:
-            self._database.replace_model(session, subscription)
+        with self.begin_write_session() as session:
+            self._replace_model(session, subscription)
 
     def resume(self, subscription: Subscription, ended_at: datetime) -> None:
         """Let a subscription continue that ended at a time, unless it was changed since."""
@@ -124,10 +124,10 @@ class SubscriptionRepository(Repository):
         association exists, or was erased and stays so.
         """
         key = subscription.address, subscription.kind, subscription.association
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             stored = session.get(Subscription, key, with_for_update=True)
             if stored is None and not subscription.association:
-                self._database.replace_model(session, subscription)
+                self._replace_model(session, subscription)
             elif stored is not None:
                 stored.token_hash = subscription.token_hash
 
@@ -139,7 +139,7 @@ class SubscriptionRepository(Repository):
 
     def get(self, address: str, kind: str, association: str = "") -> Subscription | None:
         """Return a subscription, also an ended one, or None."""
-        with self._database.begin_read_session() as session:
+        with self.begin_read_session() as session:
             return session.get(Subscription, (address, kind, association))
 
     def list_subscriptions(
@@ -152,7 +152,7 @@ class SubscriptionRepository(Repository):
         if kind is not None:
             query = query.where(Subscription.kind == kind)
         key = (Subscription.address, Subscription.kind, Subscription.association)
-        return self._database.list_models(query, *key)
+        return self._list_models(query, *key)
 
     def count_from_report_links(self, association: str) -> int:
         """Return how many addresses are subscribed through report links of an association."""
@@ -165,7 +165,7 @@ class SubscriptionRepository(Repository):
         return self._fetch_first(query) or 0
 
 
-class SubscriptionRequestRepository(Repository):
+class SubscriptionRequestRepository(ModelRepository):
     """Stores requests to subscribe until they are confirmed or expire."""
 
     def add(
@@ -186,7 +186,7 @@ class SubscriptionRequestRepository(Repository):
             (col(SubscriptionRequest.association) == request.association, max_per_association),
         )
         count = select(func.count()).select_from(SubscriptionRequest)
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             session.exec(delete(SubscriptionRequest).where(has_expired))
             # A revocation deletes the requests of its association: one that is stored later would
@@ -223,7 +223,7 @@ class SubscriptionRequestRepository(Repository):
         query = select(SubscriptionRequest).where(
             SubscriptionRequest.token_hash == token_hash, _build_validity_condition(now)
         )
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             request = session.exec(query.with_for_update()).first()
             if request is None:

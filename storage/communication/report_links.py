@@ -14,7 +14,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import and_, col, delete, func, select, update
 
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
-from storage.database.connection import BATCH_SIZE, Repository
+from storage.database.connection import BATCH_SIZE
+from storage.database.sessions import ModelRepository
 from storage.errors import ChangedMeanwhileError, StoreError
 from storage.models.audit import Gap, SurveyAnswer
 from storage.models.users import WORKSHOP_KINDS, FollowUpKind, ReplyOutcome, ReportLinkState
@@ -30,7 +31,7 @@ RENEWAL_PERIOD = timedelta(days=14)
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 
 
-class ReportLinkRepository(Repository):
+class ReportLinkRepository(ModelRepository):
     """Stores and reads report links."""
 
     def add(self, link: ReportLink) -> ReportLink:
@@ -44,7 +45,7 @@ class ReportLinkRepository(Repository):
         Raises ChangedMeanwhileError and stores none if an association was erased meanwhile.
         """
         remaining = iter(links)
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             while batch := list(islice(remaining, BATCH_SIZE)):
                 session.add_all(batch)
                 session.flush()  # a session holds new objects until then
@@ -58,7 +59,7 @@ class ReportLinkRepository(Repository):
         query = select(ReportLink)
         if association is not None:
             query = query.where(ReportLink.association == association)
-        return self._database.list_models(query, ReportLink.id)
+        return self._list_models(query, ReportLink.id)
 
     def list_recent(
         self,
@@ -89,7 +90,7 @@ class ReportLinkRepository(Repository):
         change = update(ReportLink).where(*is_active)
         change = change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
         associations = None if association is None else [association]
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             revoked_count = session.exec(change).rowcount
             return revoked_count, end_subscriptions_from_links(session, associations, now)
@@ -106,7 +107,7 @@ class ReportLinkRepository(Repository):
         Raises ChangedMeanwhileError if one is not as it was after the change.
         """
         ends = {link.id: (link.expires_at, link.revoked_at) for link in after}
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             for link in before:
                 stored = session.get(ReportLink, link.id, with_for_update=True)
                 if stored is None or (stored.expires_at, stored.revoked_at) != ends.get(link.id):
@@ -145,7 +146,7 @@ def _build_conditions(
         yield is_unexpired if state is ReportLinkState.ACTIVE else ~is_unexpired
 
 
-class ReplyRepository(Repository):
+class ReplyRepository(ModelRepository):
     """Stores and reads the replies of associations."""
 
     def add_chosen(self, association: str, choose: Callable[[list[Reply]], Reply]) -> Reply:
@@ -156,7 +157,7 @@ class ReplyRepository(Repository):
         """
         query = select(Reply).where(Reply.association == association).order_by(col(Reply.id))
         owner = select(ASSOCIATION.c.id).where(ASSOCIATION.c.id == association)
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             # two requests for the same association wait for each other
             session.exec(owner.with_for_update())
             reply = choose(list(session.exec(query)))
@@ -165,14 +166,12 @@ class ReplyRepository(Repository):
 
     def get(self, reply_id: int) -> Reply | None:
         """Return the reply of this id, or None."""
-        with self._database.begin_read_session() as session:
+        with self.begin_read_session() as session:
             return session.get(Reply, reply_id)
 
     def list_replies(self, association: str) -> Iterator[Reply]:
         """Return the replies of an association in the order of their ids."""
-        return self._database.list_models(
-            select(Reply).where(Reply.association == association), Reply.id
-        )
+        return self._list_models(select(Reply).where(Reply.association == association), Reply.id)
 
     def list_pending(
         self, *, after_id: int = 0, limit: int = 50, regions: RegionFilter = None
@@ -192,7 +191,7 @@ class ReplyRepository(Repository):
         self, reply_id: int, outcome: ReplyOutcome, author: str, reason: str, now: datetime
     ) -> None:
         """Store the review of a reply. Raises StoreError if it has a review already."""
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             reply = session.get(Reply, reply_id, with_for_update=True)
             if reply is None or reply.outcome is not None:
                 raise StoreError(
@@ -207,7 +206,7 @@ class ReplyRepository(Repository):
 
     def withdraw(self, reply_id: int, association: str, now: datetime) -> bool:
         """Mark a reply as withdrawn by its association. Return False if it was reviewed already."""
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             reply = session.get(Reply, reply_id, with_for_update=True)
             if reply is None or reply.association != association or reply.outcome is not None:
                 return False
@@ -223,7 +222,7 @@ class ReplyRepository(Repository):
         )
 
 
-class CompletedStepRepository(Repository):
+class CompletedStepRepository(ModelRepository):
     """Stores and reads the steps that associations ticked."""
 
     def list_completed_steps(self, association: str) -> list[CompletedStep]:
@@ -245,7 +244,7 @@ class CompletedStepRepository(Repository):
             "code": gap.code,
             "subject": gap.subject,
         }
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             ticked = session.exec(select(CompletedStep).filter_by(**key)).all()
             for completed in ticked:
                 if completed.step not in steps:
@@ -256,7 +255,7 @@ class CompletedStepRepository(Repository):
                 session.add(CompletedStep(**key, step=step, completed_at=now))
 
 
-class SurveyAnswerRepository(Repository):
+class SurveyAnswerRepository(ModelRepository):
     """Stores the answers of associations to the survey. They are read with their association."""
 
     def add_all(self, answers: Sequence[SurveyAnswer]) -> list[int]:
@@ -305,12 +304,12 @@ class SurveyAnswerRepository(Repository):
             consistency.mark_stale(self._database, connection, owners)
 
 
-class FollowUpRepository(Repository):
+class FollowUpRepository(ModelRepository):
     """Stores and reads the follow-ups of coordinators."""
 
     def add(self, follow_up: FollowUp) -> FollowUp:
         """Add an entry to the log and return it with its id."""
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             session.add(follow_up)
         return follow_up
 
@@ -352,7 +351,7 @@ class FollowUpRepository(Repository):
             col(FollowUp.association).in_(associations), col(FollowUp.kind).not_in(WORKSHOP_KINDS)
         )
         logs: dict[str, tuple[FollowUp, ...]] = {}
-        with self._database.begin_read_session() as session:
+        with self.begin_read_session() as session:
             for follow_up in session.exec(query.order_by(*NEWEST_FIRST)):
                 logs[follow_up.association] = (*logs.get(follow_up.association, ()), follow_up)
         return logs
@@ -369,6 +368,25 @@ class FollowUpRepository(Repository):
         """Return the number of open promises that are due from a day on."""
         query = select(func.count(col(FollowUp.id))).where(*_are_open(due_from, regions))
         return self._fetch_first(query) or 0
+
+    def find_followed_up_associations(
+        self,
+        facet: str,
+        kinds: Collection[FollowUpKind],
+        contacted_since: datetime,
+        due_from: date,
+        *,
+        regions: RegionFilter = None,
+    ) -> set[str]:
+        """Return the associations with a facet that the network is in contact with.
+
+        They have a follow-up of one of these kinds since a time, or a promise due from a day on.
+        """
+        log: Any = FollowUp
+        is_recent = (log.occurred_at >= to_utc(contacted_since)) & log.kind.in_(kinds)
+        is_pending = (log.due_date >= due_from) & (log.kind == FollowUpKind.PROMISED)
+        members = build_member_filter(log.association, regions, facet)
+        return set(self._fetch_all(select(log.association).where(is_recent | is_pending, *members)))
 
 
 def _are_contacts(

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlmodel import Session, col, delete
 from sqlmodel import select as select_models
 
-from storage.database.connection import Repository
+from storage.database.sessions import ModelRepository
 from storage.errors import ChangedMeanwhileError
 from storage.models.users import WORKSHOP_KINDS, FollowUpKind
 from storage.read_model.association_search import build_member_filter
@@ -44,14 +44,14 @@ FixedCounts = dict[str, tuple[int, int]]
 """How many associations had a problem, and how many fixed it: `attended`, `absent`, `others`."""
 
 
-class WorkshopRepository(Repository):
+class WorkshopRepository(ModelRepository):
     """Stores and reads workshops."""
 
     def invite(
         self, associations: Collection[str], workshop: Workshop, author: str, now: datetime
     ) -> list[int]:
         """Store invitations of those who are not invited yet, and return their ids."""
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             invited = set(session.exec(_select_associations(workshop, FollowUpKind.INVITED)))
             return _add(
                 session,
@@ -74,7 +74,7 @@ class WorkshopRepository(Repository):
 
         Those who are in neither collection stay as they are.
         """
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             known = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
             is_removed = and_(
                 *_build_conditions(workshop, FollowUpKind.ATTENDED),
@@ -99,7 +99,7 @@ class WorkshopRepository(Repository):
         invitation would be removed, or if an entry to add is there already.
         """
         is_added = col(FollowUp.id).in_(added_ids)
-        with self._database.begin_write_session() as session:
+        with self.begin_write_session() as session:
             attended = set(session.exec(_select_associations(workshop, FollowUpKind.ATTENDED)))
             added = session.exec(select_models(FollowUp).where(is_added).with_for_update()).all()
             invited = {row.association for row in added if row.kind is FollowUpKind.INVITED}

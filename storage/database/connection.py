@@ -1,7 +1,6 @@
-"""An open database: sessions and connections in transactions, paged reading and bulk writes.
+"""An open database: connections in transactions, paged reading and bulk writes.
 
-Ordinary reads and writes use a session with the models of `storage.tables`, as in SQLModel's
-documentation. Connections are for the bulk statements that `docs/decisions/0005-storage.md` lists.
+Repositories of models use sessions, see `storage.database.sessions`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from sqlalchemy import (
     Table,
     cast,
     column,
-    event,
     func,
     literal,
     select,
@@ -31,8 +29,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.sql.dml import UpdateBase
-from sqlmodel import Session, SQLModel
-from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.database import migrate, sqlite_file
 from storage.database.engine import (
@@ -45,14 +41,12 @@ from storage.database.engine import (
 )
 from storage.database.sqlite_file import DatabaseContents
 from storage.errors import MissingDatabaseError, OutdatedDatabaseError, StoreError, build_file_error
-from storage.sanitize import sanitize
 
 BATCH_SIZE = 1000
 QUERY_BATCH_SIZE = 500
 """How many values one query names. SQLite takes 32,766, older releases 999."""
 
 T = TypeVar("T")
-ModelT = TypeVar("ModelT", bound=SQLModel)
 
 MAX_UPGRADE_BACKUPS = 2
 """Copies made before upgrades that are kept."""
@@ -63,24 +57,6 @@ def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
     remaining = iter(values)
     while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
         yield batch
-
-
-class StoreSession(Session):
-    """A session that cleans its objects before it stores them. They can be read after the end."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(
-            engine, expire_on_commit=False, execution_options={"synchronize_session": False}
-        )
-
-
-@event.listens_for(StoreSession, "before_flush")
-def _sanitize_objects(session: StoreSession, *_: object) -> None:
-    for stored in (*session.new, *session.dirty):
-        for name, value in tuple(vars(stored).items()):
-            cleaned = sanitize(value)
-            if cleaned is not value:
-                setattr(stored, name, cleaned)
 
 
 class Database:
@@ -172,40 +148,20 @@ class Database:
             migrate.upgrade_schema(connection)
 
     @contextmanager
-    def begin_read_session(self) -> Iterator[Session]:
-        """Yield a session for reading. On SQLite its queries see one state of the database."""
-        with convert_driver_errors(self.database_file), StoreSession(self._engine) as session:
-            yield session
-
-    @contextmanager
-    def begin_write_session(self, wait_ms: int | None = None) -> Iterator[Session]:
-        """Yield a session in a transaction, which is committed unless an error is raised.
-
-        On SQLite it waits at most `wait_ms` for other writers.
-        """
-        with (
-            convert_driver_errors(self.database_file),
-            StoreSession(self._write_engine.execution_options(wait_ms=wait_ms)) as session,
-            session.begin(),
-        ):
-            yield session
-
-    @contextmanager
     def begin_read(self) -> Iterator[Connection]:
         """Yield a connection for reading. On SQLite its queries see one state of the database."""
         with convert_driver_errors(self.database_file), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def begin_write(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction, which is committed unless an error is raised."""
-        with convert_driver_errors(self.database_file), self._write_engine.begin() as connection:
-            yield connection
+    def begin_write(self, wait_ms: int | None = None) -> Iterator[Connection]:
+        """Yield a connection in a transaction, which is committed unless an error is raised.
 
-    def list_models(self, query: SelectOfScalar[ModelT], *order: Any) -> Iterator[ModelT]:
-        """Return the models of a query in this order."""
-        with self.begin_read_session() as session:
-            return iter(session.exec(query.order_by(*order)).all())
+        On SQLite it waits at most `wait_ms` for other writers.
+        """
+        engine = self._write_engine.execution_options(wait_ms=wait_ms)
+        with convert_driver_errors(self.database_file), engine.begin() as connection:
+            yield connection
 
     def stream_rows(self, query: Select[Any], *key: Any) -> Iterator[Any]:
         """Return the rows of a query in the order of a unique key.
@@ -270,15 +226,6 @@ class Database:
         statement = statement.on_conflict_do_update(index_elements=list(key), set_=new_values)
         for start in range(0, len(listed), BATCH_SIZE):
             connection.execute(statement, listed[start : start + BATCH_SIZE])
-
-    def replace_model(self, session: Session, model: SQLModel) -> None:
-        """Store a model instead of the one with its primary key.
-
-        Unlike `Session.merge`, this works if another transaction stores the same key now.
-        """
-        table = SQLModel.metadata.tables[str(type(model).__tablename__)]
-        row = sanitize(model.model_dump())
-        self.upsert(session.connection(), table, [row], table.primary_key.columns.keys())
 
     def lock_count(self, connection: Connection, key: int) -> None:
         """Let other transactions with this key wait for the end of this one.
@@ -392,23 +339,13 @@ class Repository:
         with self._database.begin_read() as connection:
             return list(connection.scalars(query))
 
-    def _fetch_all(self, query: SelectOfScalar[T]) -> list[T]:
-        """Return the results of a query."""
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query))
-
-    def _fetch_first(self, query: SelectOfScalar[T]) -> T | None:
-        """Return the first result of a query, or None."""
-        with self._database.begin_read_session() as session:
-            return session.exec(query).first()
-
     def _execute(self, change: UpdateBase, *, wait_ms: int | None = None) -> int:
         """Execute a change in an own transaction. Return the number of rows.
 
         With `wait_ms`, raise StoreError after this time if another process writes to SQLite.
         """
-        with self._database.begin_write_session(wait_ms) as session:
-            return session.exec(change).rowcount
+        with self._database.begin_write(wait_ms) as connection:
+            return connection.execute(change).rowcount
 
 
 def build_keyset_condition(key: Sequence[Any], last_key: Sequence[Any]) -> Any:

@@ -3,10 +3,10 @@
 from typing import Any, Literal
 
 from alembic import context
-from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
+from sqlmodel.sql.sqltypes import AutoString
 
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
-from storage.tables.core import METADATA, JsonModelType, JsonTupleType, TextEnumType
+from storage.tables.core import METADATA, JsonModelType, JsonTupleType, TextEnumType, UTCDateTime
 from storage.tables.runs import MicrosecondInterval, MicrosecondTimestamp
 
 PLAIN = {

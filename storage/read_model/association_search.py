@@ -19,11 +19,9 @@ from sqlalchemy import (
     and_,
     func,
     literal,
-    or_,
     select,
     tuple_,
 )
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.database.connection import Repository
 from storage.models.audit import Proposal
@@ -36,10 +34,8 @@ from storage.models.summaries import (
     ResultPage,
     SummarySort,
 )
-from storage.models.users import FollowUpKind
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import FOLLOW_UP
-from storage.tables.core import PROPOSAL
+from storage.tables.core import PROPOSAL, UTCDateTime
 from storage.tables.mappers import RegionFilter, build_region_filter, to_proposal
 from storage.tables.summaries import (
     ASSOCIATION_FACET,
@@ -107,33 +103,6 @@ class AssociationSearchRepository(Repository):
             conditions = build_search_conditions(connection, facets, search_terms)
             query = select(association).where(association > sanitize(after_id), *conditions)
             return list(connection.execute(query.order_by(association).limit(limit)).scalars())
-
-    def find_followed_up_associations(
-        self,
-        facet: str,
-        kinds: Collection[FollowUpKind],
-        contacted_since: datetime,
-        due_from: date,
-        *,
-        regions: RegionFilter = None,
-    ) -> set[str]:
-        """Return the associations with a facet that the network is in contact with.
-
-        They have a follow-up of one of these kinds since a time, or a promise due from a day on.
-        """
-        is_recent = and_(
-            FOLLOW_UP.c.occurred_at >= to_utc(contacted_since),
-            FOLLOW_UP.c.kind.in_([kind.value for kind in kinds]),
-        )
-        is_pending_promise = and_(
-            FOLLOW_UP.c.due_date >= due_from, FOLLOW_UP.c.kind == FollowUpKind.PROMISED.value
-        )
-        query = select(FOLLOW_UP.c.association).where(
-            or_(is_recent, is_pending_promise),
-            FOLLOW_UP.c.association.in_(select_associations_with(facet)),
-            *build_region_filter(FOLLOW_UP.c.association, regions),
-        )
-        return set(self._load_values(query))
 
     def list_open_proposals(
         self, *, after_id: int = 0, limit: int = 100, regions: RegionFilter = None

@@ -7,20 +7,17 @@ from typing import Any, ClassVar, cast
 
 from sqlalchemy import Column, Index, Integer, String, Table, Text
 from sqlmodel import Field
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, ReportLinkState
-from storage.tables.core import (
-    IDS_ARE_USED_ONCE,
-    METADATA,
+from storage.tables.base import (
     StoredModel,
-    cascading_foreign_key,
     datetime_column,
     enum_column,
     get_table,
     optional_datetime_column,
     optional_enum_column,
 )
+from storage.tables.core import IDS_ARE_USED_ONCE, METADATA, UTCDateTime, cascading_foreign_key
 
 
 class ReportLink(StoredModel, table=True):

@@ -25,7 +25,6 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from probes.models.finding import Finding, Reason
 from storage.models.audit import Evidence, Observation
@@ -35,6 +34,7 @@ from storage.tables.core import (
     PLAIN_JSON,
     JsonModelType,
     TextEnumType,
+    UTCDateTime,
     cascading_foreign_key,
 )
 

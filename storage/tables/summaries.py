@@ -5,10 +5,15 @@ counts are removed when its summary is next refreshed, because it is marked in `
 """
 
 from sqlalchemy import BigInteger, Column, Date, Index, Integer, String, Table, Text
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.models.summaries import AssociationSummary
-from storage.tables.core import METADATA, PLAIN_JSON, JsonModelType, cascading_foreign_key
+from storage.tables.core import (
+    METADATA,
+    PLAIN_JSON,
+    JsonModelType,
+    UTCDateTime,
+    cascading_foreign_key,
+)
 
 BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared byte by byte, so that a prefix is one range on PostgreSQL too."""

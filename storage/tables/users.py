@@ -7,14 +7,14 @@ from sqlalchemy import Column, Integer
 from sqlmodel import Field
 
 from storage.models.users import Role
-from storage.tables.core import (
+from storage.tables.base import (
     StoredModel,
-    cascading_foreign_key,
     datetime_column,
     enum_column,
     json_column,
     optional_datetime_column,
 )
+from storage.tables.core import cascading_foreign_key
 
 
 def _user_id_column(*, unique: bool = False) -> Any:

@@ -62,7 +62,7 @@ def find_followed_up_associations(
     They had a conversation in the last seven days, or made a promise that is not overdue.
     """
     contacted_since = datetime.combine(today - RECENT_CONTACT_PERIOD, time(), UTC)
-    return store.search.find_followed_up_associations(
+    return store.follow_ups.find_followed_up_associations(
         facet, CONVERSATION_KINDS, contacted_since, today, regions=regions
     )
 

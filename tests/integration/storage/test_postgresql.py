@@ -121,7 +121,7 @@ def test_second_of_two_simultaneous_changes_counts(database):
         store.subscriptions.save(Subscription(**SUBSCRIPTION, is_wanted=False, changed_at=START))
 
     with Store.open(database) as store, ThreadPoolExecutor(1) as other_process:
-        with store.begin_write_session() as session:
+        with store.subscriptions.begin_write_session() as session:
             session.add(Subscription(**SUBSCRIPTION, is_wanted=True, changed_at=START))
             session.flush()
             saved = other_process.submit(save, store)
@@ -184,7 +184,7 @@ def test_simultaneous_confirmations_do_not_exceed_the_subscribers(database, meet
     meet_after_count("_count_other_subscribers")
     with Store.open(database) as store, ThreadPoolExecutor(2) as processes:
         store.registry.save_registry([Association("a0", "A0")], [], START)
-        with store.begin_write_session() as session:
+        with store.subscriptions.begin_write_session() as session:
             for name in ("a", "b"):
                 session.add(build_request(name, f"{name}@example.org"))
 
@@ -243,7 +243,7 @@ def test_requests_are_removed_during_a_change_of_them_without_deadlock(
         }.items():
             request = build_request(name, "a@example.org")
             request.requested_at = START - age
-            with store.begin_write_session() as session:
+            with store.subscriptions.begin_write_session() as session:
                 session.add(request)
         assert change(store)
         removed[0].result(timeout=20)
