@@ -1,5 +1,6 @@
 """Roles, states and kinds of the data of users and communication, and audit log entries."""
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,7 @@ def clean_user_name(name: str) -> str:
     Joiners between Arabic letters stay.
     """
     words = " ".join(BLANK_LETTERS.sub(" ", sanitize_text(name)).split())
-    return " ".join(STRAY_JOINERS.sub("", IGNORABLE_CHARACTERS.sub("", words)).split())
+    return " ".join(STRAY_JOINERS.sub("", re.sub(IGNORABLE_CHARACTERS, "", words)).split())
 
 
 def normalize_user_name(name: str) -> str:
