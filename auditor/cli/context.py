@@ -121,15 +121,15 @@ class CliContext:
         )
         return config
 
-    def open_app_for_reading(self) -> App:
-        """Load the configuration and open the database, without creating or upgrading it.
+    def open_app_for_reading(self, config: Config | None = None) -> App:
+        """Open the database, without creating or upgrading it. Load `config` if it is None.
 
         Raises ConfigError, and StoreError if there is no database or if it has an older schema.
         """
-        return self.open_app(upgrade=False)
+        return self.open_app(config, upgrade=False)
 
-    def open_app(self, *, upgrade: bool = True) -> App:
-        """Load the configuration and open the database and evidence. Upgrades the database.
+    def open_app(self, config: Config | None = None, *, upgrade: bool = True) -> App:
+        """Open the database and evidence. Load `config` if it is None. Upgrades the database.
 
         Raises ConfigError, and StoreError if there is no database: a command in a wrong folder
         would create an empty one there.
@@ -138,7 +138,7 @@ class CliContext:
         from auditor.app import App  # noqa: PLC0415
         from storage.errors import MissingDatabaseError  # noqa: PLC0415
 
-        config = self.load_config()
+        config = config or self.load_config()
         try:
             return App.open(config, create=False, upgrade=upgrade)
         except MissingDatabaseError as error:

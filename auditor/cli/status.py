@@ -74,7 +74,7 @@ def status(
     last_run = last_finished_run = queue = None
     counts: dict[Presence, int] = {}
     try:
-        with cli_context.open_app_for_reading() as app:
+        with cli_context.open_app_for_reading(config) as app:
             last_run = app.store.runs.get_latest()
             last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
             counts = count_presences(app.store, last_run)

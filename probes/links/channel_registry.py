@@ -36,12 +36,13 @@ def list_channels() -> Mapping[str, ChannelModule]:
     return MappingProxyType({channel.NAME: channel for channel in channels})
 
 
-def list_channel_names() -> list[str]:
+@cache
+def list_channel_names() -> tuple[str, ...]:
     """Return the names of all channels, those of the survey first. Loads none of them."""
     package = importlib.import_module(CHANNELS_PACKAGE)
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     optional_names = (name for name in names if is_optional_channel(name))
-    return [*STANDARD_CHANNELS, *(name for name in optional_names if not name.startswith("_"))]
+    return (*STANDARD_CHANNELS, *(name for name in optional_names if not name.startswith("_")))
 
 
 def get_channel(name: str) -> ChannelModule:
