@@ -98,6 +98,26 @@ class GapSearchRepository(Repository):
                     break
         return list(map(_to_listed_gap, rows))
 
+    def list_newest_changes(
+        self, since: datetime, *, limit: int
+    ) -> dict[GapChangeKind, list[ListedGap]]:
+        """Return the newest gaps that opened and are visible, and that closed, since a time.
+
+        Gaps of the kind `no_account` are left out where they opened: a new association has many.
+        """
+        ranks = [compute_gap_rank(GapKind.NO_ACCOUNT, severity) for severity in SEVERITIES]
+        conditions: dict[GapChangeKind, Any] = {
+            "opened": (GAP.c.is_visible == true()) & GAP.c.sort_rank.not_in(ranks),
+            "closed": GAP.c.is_reportable == true(),
+        }
+        newest: dict[GapChangeKind, list[ListedGap]] = {}
+        for change_kind, condition in conditions.items():
+            time = GAP.c[f"{change_kind}_at"]
+            query = _select_gaps_with_summary().where(condition, time >= to_utc(since))
+            query = query.order_by(time.desc(), GAP.c.id.desc()).limit(limit)
+            newest[change_kind] = self._load_all(query, _to_listed_gap)
+        return newest
+
     def count_changes(self, since: datetime, change_kind: GapChangeKind) -> int:
         """Return how many gaps opened, or closed, since a time, MAX_COUNT at most."""
         time = GAP.c[f"{change_kind}_at"]

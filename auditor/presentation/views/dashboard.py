@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby, pairwise, product, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
-from typing import Any, get_args
+from typing import Any
 
 from auditor.checking.clock import find_delayed_day, find_next_start_time, find_second_pass
 from auditor.conclusions.network_view import find_change_period
@@ -19,7 +19,7 @@ from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_sum
 from auditor.conclusions.summary import ChannelFigures, build_channel_figures, get_region_key
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
+from auditor.core.reference.gap_catalogue import find_gap_kind
 from auditor.core.reference.places import REGIONS
 from auditor.core.rendering.svg import TrendPoint
 from auditor.presentation.reports.invitation import REMINDER_PERIOD
@@ -39,7 +39,6 @@ from storage.models.summaries import (
     ChannelStatus,
     ListedGap,
 )
-from storage.read_model.gap_search import GapChangeKind
 from storage.store import Store
 from storage.tables.mappers import RegionFilter
 
@@ -284,9 +283,10 @@ def build_week(store: Store, now: datetime) -> dict[str, Any]:
     """Return the changes of the last seven days, without those of the first check.
 
     `days` have the numbers of new and of fixed problems (UTC), and `months` those of this year.
-    `changes` are the newest ones, each with its time and whether it is a fix. New gaps of the kind
-    `no_account` are only counted. `first_day` is None if there is nothing to compare with yet.
-    `month_start` is the first of the thirty days that end with the week.
+    `changes` are the newest fixes and new problems that are not fixed yet, each with its time and
+    whether it is a fix. New gaps of the kind `no_account` are only counted. `first_day` is None if
+    there is nothing to compare with yet. `month_start` is the first of the thirty days that end
+    with the week.
     """
     today = now.date()
     since, start, _ = find_change_period(store, today - timedelta(days=WEEK_DAYS - 1))
@@ -330,18 +330,14 @@ def _count_changes_by_day(store: Store, since: date, today: date) -> list[dict[s
 
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:
-    changes: list[tuple[datetime, ListedGap, bool]] = []
-    for change_kind in get_args(GapChangeKind):
-        is_fix = change_kind == "closed"
-        # how many of the most severe changes of each kind are read to find the newest ones
-        rows = store.gap_search.list_gap_changes(since, change_kind, limit=50)
-        changes += (
-            (getattr(row.gap, f"{change_kind}_at"), row, is_fix)
-            for row in rows
-            if is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
-        )
     # how many changes of the week the page lists
-    return sorted(changes, key=itemgetter(0), reverse=True)[:10]
+    limit = 10
+    changes = [
+        (getattr(row.gap, f"{change_kind}_at"), row, change_kind == "closed")
+        for change_kind, rows in store.gap_search.list_newest_changes(since, limit=limit).items()
+        for row in rows
+    ]
+    return sorted(changes, key=itemgetter(0), reverse=True)[:limit]
 
 
 def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[str, Any]:
