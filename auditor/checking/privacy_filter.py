@@ -18,7 +18,6 @@ from auditor.checking import checker
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeResult, ProbeRun
-from probes.parsing.visitor_content import strip_page
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import parse_page
 
@@ -31,12 +30,7 @@ async def remove_private_data(
     if kind in {LinkKind.PERSON, LinkKind.GROUP}:  # pages of private people
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
         return replace(result, finding=finding), False
-    try:
-        exchanges = [
-            await _remove_visitor_content(exchange, parser_pool) for exchange in result.exchanges
-        ]
-    except FetchError:  # the worker was stopped, so the content of visitors is unknown
-        return result, False
+    exchanges = list(map(_remove_visitor_content, result.exchanges))
     if all(map(operator.is_, exchanges, result.exchanges)):
         return result, True
     shortened = replace(result, exchanges=tuple(exchanges))
@@ -61,17 +55,13 @@ def anonymize_finding(finding: Finding) -> Finding:
     )
 
 
-async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPool) -> HttpExchange:
-    """Return an exchange without content of visitors; the same object if there is none.
-
-    Raises FetchError if the worker is stopped.
-    """
+def _remove_visitor_content(exchange: HttpExchange) -> HttpExchange:
+    """Return an exchange without content of visitors; the same object if there is none."""
     outcome = exchange.outcome
-    if isinstance(outcome, FetchError) or not outcome.body:
+    if isinstance(outcome, FetchError) or outcome.body_to_store is None:
         return exchange
-    page = replace(outcome, parsed=None, walls=None)
-    body = await parser_pool.parse(strip_page, page)
-    return exchange if body is None else replace(exchange, outcome=replace(page, body=body))
+    page = replace(outcome, parsed=None, walls=None, body_to_store=None, body=outcome.body_to_store)
+    return replace(exchange, outcome=page)
 
 
 class _RecordedOutcomes:

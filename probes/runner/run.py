@@ -15,6 +15,7 @@ from probes.classify import interstitials
 from probes.models.finding import Finding, Presence, Reason, limit_finding
 from probes.models.http import COMPARED_HEADERS, FetchError, Hop, Page, PageParser, PageRequest
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult, ProbeRun
+from probes.parsing.visitor_content import strip_page
 from probes.runner.parser_pool import ParserPool
 
 
@@ -56,19 +57,21 @@ async def fetch_and_parse(
 
 
 async def parse_page(parser: PageParser, page: Page, parsers: ParserPool) -> Page:
-    """Return the page with the result of its parser and its walls. Raises FetchError."""
-    parsed, walls = await parsers.parse(_ParserWithWalls(parser), page)
-    return replace(page, parsed=parsed, walls=walls)
+    """Return the page with the results of a worker (see `Page`). Raises FetchError."""
+    parsed, walls, body_to_store = await parsers.parse(_PageReader(parser), page)
+    return replace(page, parsed=parsed, walls=walls, body_to_store=body_to_store)
 
 
 @dataclass(frozen=True, slots=True)
-class _ParserWithWalls:
-    """Runs a parser and the detection of walls in one task of a worker."""
+class _PageReader:
+    """Does all that concerns a body in one task of a worker, so that it is sent there once."""
 
     parser: PageParser
 
-    def __call__(self, page: Page) -> tuple[object, tuple[Reason | None, Reason | None]]:
-        return self.parser(page), interstitials.detect_walls(page)
+    def __call__(
+        self, page: Page
+    ) -> tuple[object, tuple[Reason | None, Reason | None], bytes | None]:
+        return self.parser(page), interstitials.detect_walls(page), strip_page(page)
 
 
 def build_crashed_result(error: BaseException) -> ProbeResult:

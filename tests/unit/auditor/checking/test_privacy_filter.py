@@ -11,12 +11,12 @@ from auditor.checking.evidence import build_evidence_views
 from auditor.conclusions.reevaluate import reevaluate
 from auditor.runs.run import execute_run
 from probes.links import identify
-from probes.models.finding import Presence, Reason
-from probes.models.http import FetchError, Page
+from probes.models.finding import Presence
+from probes.models.http import Page
 from probes.parsing import visitor_content
-from probes.parsing.visitor_content import strip_page, strip_visitor_content
+from probes.parsing.visitor_content import strip_visitor_content
 from storage.models.audit import AccountRow, Association
-from tests.support.mini_network import START, Readers, opened
+from tests.support.mini_network import START, opened
 
 VISITOR = "Zineb Zzcomment"
 """A person who commented, follows, or has a profile."""
@@ -215,22 +215,6 @@ async def test_page_is_not_stored_if_its_finding_would_change(app):
     assert page.is_withheld
     reevaluate(app)
     assert get_observations(app)[SITE].finding == site.finding
-
-
-async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypatch):
-    parse = Readers.parse
-
-    async def stop_stripping(pool, parser, page):
-        if parser is strip_page:
-            raise FetchError(Reason.UNREADABLE, "parsing took too long")
-        return await parse(pool, parser, page)
-
-    monkeypatch.setattr(Readers, "parse", stop_stripping)
-    await execute_run(app, START)
-    site = get_observations(app)[SITE]
-    assert site.finding.presence is Presence.PRESENT
-    [page] = [evidence for evidence in site.evidence if evidence.url == SITE]
-    assert (page.digest, page.is_withheld) == (None, True)
 
 
 async def test_short_link_to_a_person_is_personal(app):
