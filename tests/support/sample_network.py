@@ -47,6 +47,7 @@ NIGHTS = 12
 NOW = FIRST + timedelta(days=NIGHTS - 1, hours=8)
 LONG = "جمعية " + "النور للتنمية البشرية والعمل الاجتماعي والثقافي بالمغرب الشرقي " * 3 + "ن" * 150
 MARKUP = '<b>Association</b> "Al & Amal" <script>x</script>'
+WORKSHOP_TITLE = f"Open a channel {MARKUP}"
 
 PEOPLE = (
     AssociationEntry(
@@ -261,7 +262,7 @@ def _add_communication(app):
             snippet=MARKUP,
         )
         store.conclusions.save(Conclusions(proposals=[Proposal(association, found_link, NOW, NOW)]))
-    held = Workshop(FIRST.date(), f"Open a channel {MARKUP}", "youtube", "channel_missing")
+    held = Workshop(FIRST.date(), WORKSHOP_TITLE, "youtube", "channel_missing")
     store.workshops.invite(["nour", "amal", "long"], held, "Amina", FIRST)
     store.workshops.save_attendance(held, ["nour", "amal"], [], "Amina", FIRST)
     answers = {"media_officer": "dedicated", "training": "yes", "recordings": "phones"}

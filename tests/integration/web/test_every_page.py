@@ -37,6 +37,7 @@ pytestmark = pytest.mark.slow
 
 DATA_TEXTS = (
     "Our network",
+    sample_network.WORKSHOP_TITLE,
     *(entry.association.display_name("en") for entry in sample_network.PEOPLE),
     *(typed for _, _, typed, _ in sample_network.ACCOUNTS),
     *(names["en"] for names in (*REGIONS.values(), *SHORT_REGION_NAMES.values())),
