@@ -19,7 +19,7 @@ from auditor.conclusions.association_view import build_association_view, find_ne
 from auditor.conclusions.summary import (
     build_summary_record,
     find_groups,
-    select_lasting_params,
+    select_title_params,
     summarize_channel,
 )
 from auditor.config.schema import Config
@@ -118,7 +118,7 @@ def _get_listed_values(gap: Gap) -> tuple[object, ...]:
     """Return what lists show of a gap: not its evidence and run count."""
     identity = (gap.channel, gap.subject, gap.code, gap.severity)
     times = (gap.first_seen, gap.opened_at, gap.closed_at)
-    return (*identity, *times, select_lasting_params(gap.params))
+    return (*identity, *times, select_title_params(gap.params))
 
 
 def _iter_association_states(

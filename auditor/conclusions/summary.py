@@ -34,7 +34,7 @@ from storage.models.audit import (
     compute_gap_rank,
 )
 from storage.models.summaries import (
-    VOLATILE_GAP_PARAMS,
+    TITLE_PARAMS,
     WATCH_FACET,
     AssociationSummary,
     ChannelStatus,
@@ -109,8 +109,9 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
 
 
 def _summarize_gap(gap: Gap) -> OpenGap:
-    params = select_lasting_params(gap.params)
-    return OpenGap(gap.code, gap.channel, gap.severity, gap.first_seen, gap.subject, params)
+    first_seen = gap.first_seen.replace(microsecond=0)  # lists show the day
+    params = select_title_params(gap.params)
+    return OpenGap(gap.code, gap.channel, gap.severity, first_seen, params)
 
 
 STATUSES_BY_WEIGHT = (
@@ -185,9 +186,9 @@ def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus
     return status
 
 
-def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
-    """Return the parameters of a gap that a later run alone does not change."""
-    return {name: value for name, value in params.items() if name not in VOLATILE_GAP_PARAMS}
+def select_title_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
+    """Return the parameters of a gap that its title uses."""
+    return {name: value for name, value in params.items() if name in TITLE_PARAMS}
 
 
 def build_facets(summary: AssociationSummary) -> dict[str, int]:

@@ -32,8 +32,8 @@ ALL_FACET = "all"
 WATCH_FACET = "to_watch"
 """The facet of associations of which something may be broken, and nothing is so far."""
 
-VOLATILE_GAP_PARAMS = frozenset({"checked_at", "age"})
-"""Gap parameters that change in every run. No title uses them, so summaries leave them out."""
+TITLE_PARAMS = frozenset({"expired_on"})
+"""The parameters of gaps that titles use. Summaries leave out all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,12 @@ class SummaryVersion:
 
 @dataclass(frozen=True, slots=True)
 class OpenGap:
-    """An open gap as a list shows it, with the values for its title."""
+    """An open gap as a list shows it, with the parameters of its title."""
 
     code: str
     channel: str
     severity: str
     first_seen: datetime | None = None
-    subject: str = ""
     params: Mapping[str, FactValue] = field(default_factory=dict)
 
 

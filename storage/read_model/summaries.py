@@ -57,8 +57,8 @@ from storage.tables.summaries import (
 GROUP_FACET_PREFIXES = ("region:", "tag:")
 """Prefixes of the facets whose associations form a group, with counts of its own."""
 
-UNCOUNTED_FACET_PREFIXES = ("region:", "city:", "tag:", WORD_FACET_PREFIX)
-"""Prefixes of the facets that are counted only for the network, or not at all (words)."""
+UNCOUNTED_FACET_PREFIXES = ("region:", "city:", "tag:")
+"""Prefixes of the facets that are counted only for the network."""
 
 CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:", "fixed:")
 """Prefixes of facets that are only counted, in groups of their own. They find no association."""
@@ -204,12 +204,11 @@ def _replace_summaries(
 
 
 def _build_row(record: SummaryRecord) -> dict[str, Any]:
-    words = [WORD_FACET_PREFIX + word for word in record.search_terms]
     changed_at = record.summary.changed_at
     return {
         "association": record.summary.id,
         "summary": record.summary,
-        "facets": {**record.facets, **dict.fromkeys(words, 0), **record.gap_change_counts},
+        "facets": {**record.facets, **record.gap_change_counts},
         "search_terms": f" {' '.join(record.search_terms)} ",
         "urgency": record.urgency,
         "sort_name": record.sort_name,
@@ -221,7 +220,8 @@ def _build_row(record: SummaryRecord) -> dict[str, Any]:
 def _iter_facet_rows(row: Mapping[str, Any] | None) -> Iterator[tuple[str, int, str]]:
     """Yield the rows of `association_facet` of an association."""
     if row is not None:
-        for facet in row["facets"]:
+        words = (WORD_FACET_PREFIX + word for word in row["search_terms"].split())
+        for facet in (*row["facets"], *words):
             if not facet.startswith(CHANGE_FACET_PREFIXES):
                 yield facet, row["urgency"], row["association"]
 
