@@ -56,6 +56,8 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     identified only in a column.
     """
     text = normalize.repair_link_text(typed)
+    if normalize.is_clean_url(text):
+        return _identify_text(text, column)
     visible_text = text or normalize.strip_invisible(typed)
     if not visible_text:
         return _build_invalid_identity(column, note=EMPTY_CELL_NOTE)

@@ -199,15 +199,20 @@ MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
 _BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
+@lru_cache(maxsize=256)
+def is_clean_url(text: str) -> bool:
+    """Return True for a URL that needs no repair."""
+    host = text.split("/", 3)[2] if CLEAN_URL.fullmatch(text) else ""
+    return bool(host) and parse_host(host) == host
+
+
 def extract_url(text: str) -> str | None:
     """Return the URL in a repaired text, or None.
 
     `example.ma/page` counts too if its top-level domain exists.
     """
-    if CLEAN_URL.fullmatch(text):
-        host = text.split("/", 3)[2]
-        if parse_host(host) == host:
-            return text
+    if is_clean_url(text):
+        return text
     text = _SCHEME_WITHOUT_MARKS.sub("", _skip_to_url(text))
     if text.startswith("//"):
         return _build_url("https", _WWW_PREFIX.sub("www.", text.lstrip("/")))
