@@ -28,11 +28,9 @@ from auditor.conclusions.recording import (
     withdraw_decisions,
 )
 from auditor.conclusions.run_results import (
-    MAX_STALE_WHILE_READING,
     NO_OWNERS,
     assemble_association_states,
     get_current_evaluation_time,
-    refresh_summaries,
 )
 from auditor.config.schema import Config
 from auditor.core import form_limits
@@ -437,7 +435,6 @@ def load_unsettled_proposals(
 
     Each has its association. The second value is the id to continue after, 0 on the last page.
     """
-    refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     listed: list[tuple[Proposal, Association]] = []
     while len(listed) <= limit:
         batch = store.search.list_open_proposals(after_id=after, regions=regions)

@@ -289,7 +289,7 @@ def count_statuses(
         counts[group].update([ALL_FACET, *facets])
 
 
-SUMMARY_FORMAT_VERSION = 11
+SUMMARY_FORMAT_VERSION = 12
 """Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}
@@ -317,10 +317,13 @@ def refresh_summaries(
     run = store.runs.get_latest_evaluated()
     version = compute_summary_version(config, run)
     store.summaries.update_version(version)
-    if max_stale is not None and len(store.summaries.list_stale(max_stale + 1)) > max_stale:
+    marks = store.summaries.list_stale(
+        ASSOCIATION_BATCH_SIZE if max_stale is None else max_stale + 1
+    )
+    if max_stale is not None and len(marks) > max_stale:
         return updated_count
     evaluation_time = get_current_evaluation_time(run)
-    while marks := store.summaries.list_stale(ASSOCIATION_BATCH_SIZE):
+    while marks:
         data = store.conclusions.load_association_data(marks)
         records = _build_summary_records(data, config, evaluation_time)
         # another process may store those of a later run or another configuration
@@ -329,6 +332,7 @@ def refresh_summaries(
         updated_count += len(marks)
         if should_stop():
             break
+        marks = store.summaries.list_stale(ASSOCIATION_BATCH_SIZE)
     return updated_count
 
 

@@ -172,8 +172,7 @@ class Translator:
 
     def format_pair(self, label: str, value: str) -> str:
         """Return a label and its value, with a space before the colon in French."""
-        template = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
-        return self._to_medium(template).format(label=label, value=value)
+        return self._to_medium("\u00a0: " if self.language == "fr" else ": ").join((label, value))
 
     def join_list(self, parts: Iterable[str]) -> str:
         """Return several texts, joined by the comma of the language."""
@@ -204,7 +203,7 @@ class Translator:
         """Return a short date without a year: "12 نونبر"."""
         # CLDR's Morocco abbreviates mars to "mar." and juin to "jui.".
         locale = "fr" if self.language == "fr" else self.locale
-        return self._format_ordinal(str(format_skeleton("MMMd", when, locale=locale)))
+        return self._format_ordinal(_format_skeleton("MMMd", when, locale))
 
     def format_date(self, day: date | datetime | str | None) -> str:
         """Return a long date: "20 غشت 2024". ISO text is parsed; None gives a dash."""
@@ -215,7 +214,7 @@ class Translator:
 
     def format_month(self, day: date) -> str:
         """Return a month with its year: "غشت 2024"."""
-        return str(format_skeleton("yMMMM", day, locale=self.locale))
+        return _format_skeleton("yMMMM", day, self.locale)
 
     def _format_ordinal(self, day: str) -> str:
         """Return the date with the French ordinal "1er", which CLDR lacks."""
@@ -429,6 +428,11 @@ class _FormattedFacts(dict[str, str]):
 @lru_cache(maxsize=4_096)
 def _format_long_date(day: date, locale: str) -> str:
     return str(format_date(day, "long", locale=locale))
+
+
+@lru_cache(maxsize=4_096)
+def _format_skeleton(skeleton: str, day: date, locale: str) -> str:
+    return str(format_skeleton(skeleton, day, locale=locale))
 
 
 @lru_cache(maxsize=4_096)

@@ -191,6 +191,7 @@ def build_dashboard(
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     counts, newest_runs = store.counts.get_facet_counts(), store.runs.list_newest(TREND_DAYS)
     newest_runs = [run for run in newest_runs if (newest_runs[-1].day - run.day).days < TREND_DAYS]
+    has_results = store.runs.get_latest_evaluated() is not None
     proposals, _ = load_unsettled_proposals(store, config, limit=SHOWN_REPLIES, regions=regions)
     proposal_count = counts.get(PROPOSALS_FACET, 0) if regions is None else 0
     if own_regions is not None:
@@ -199,7 +200,7 @@ def build_dashboard(
         proposal_count = sum(found.get(PROPOSALS_FACET, 0) for found in by_group.values())
     return {
         "association_count": counts.get(ALL_FACET, 0),
-        "has_results": store.runs.get_latest_evaluated() is not None,
+        "has_results": has_results,
         **_build_check_status(newest_runs, config, now),
         "not_checked_count": counts.get("not_checked", 0),
         "unfinished_channel_count": counts.get("any:not_checked", 0),
@@ -219,7 +220,7 @@ def build_dashboard(
         "proposals": proposals,
         **_load_promises(store, now.date(), regions),
         "watched": _load_watched(store, own_regions),
-        "week": build_week(store, now),
+        "week": build_week(store, now, has_results=has_results),
         "region_map": build_region_map(store, counts),
     }
 
@@ -279,7 +280,7 @@ def _load_watched(store: Store, own_regions: Collection[str] | None) -> list[Cal
     return load_candidates(store, own[:5])
 
 
-def build_week(store: Store, now: datetime) -> dict[str, Any]:
+def build_week(store: Store, now: datetime, *, has_results: bool) -> dict[str, Any]:
     """Return the changes of the last seven days, without those of the first check.
 
     `days` have the numbers of new and of fixed problems (UTC), and `months` those of this year.
@@ -290,7 +291,7 @@ def build_week(store: Store, now: datetime) -> dict[str, Any]:
     """
     today = now.date()
     since, start, _ = find_change_period(store, today - timedelta(days=WEEK_DAYS - 1))
-    if store.runs.get_latest_evaluated() is None or start > now:
+    if not has_results or start > now:
         return {"first_day": None, "opened_count": 0, "no_account_count": 0, "fixed_count": 0}
     year_since, _, _ = find_change_period(store, today.replace(month=1, day=1))
     all_days = _count_changes_by_day(store, min(since, year_since), today)

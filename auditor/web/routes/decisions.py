@@ -445,7 +445,7 @@ def _render_replies(
     error_field: str = "",
     form: ReplyAnswerForm | None = None,
 ) -> HTMLResponse:
-    store, regions = context.app.store, context.regions
+    store, regions = context.load_fresh_store(), context.regions
     replies_url = context.links.page_url("replies")
     pending_replies = replies.load_waiting_replies(store, after=after_reply_id, regions=regions)
     proposals, next_proposal_id = replies.load_unsettled_proposals(
