@@ -6,7 +6,7 @@ facets. Decision 0016 has the measured reason for each table. Start with `summar
 | table | a row | invariant, unless the association is in `stale_summary` |
 |---|---|---|
 | `association_summary` | one of each association | equals what `build_summary` returns for it |
-| `association_facet` | one of each facet and word of it | those of `facets` and `search_terms` of `association_summary` |
+| `association_facet` | one of each facet and word of it | those in `association_summary` |
 | `facet_count` | a facet in a group | the sum of the weights in `association_summary.facets` |
 | `gap.is_visible`, `.is_reportable`, `.sort_rank` | each gap | those of the association's view |
 | `run_facet_count` | a facet in a group and an evaluated run | what re-evaluation counts |
