@@ -10,12 +10,7 @@ from sqlalchemy import Connection, Select, func, select, true
 from storage.database.connection import Repository
 from storage.models.audit import GAP_KINDS, SEVERITIES, Gap, GapKind, compute_gap_rank
 from storage.models.summaries import AssociationSummary, GapSort, ListedGap, ResultPage
-from storage.read_model.association_search import (
-    MAX_COUNT,
-    count_rows,
-    load_page,
-    select_associations_with,
-)
+from storage.read_model.association_search import load_page, select_associations_with
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import GAP
 from storage.tables.mappers import GAP_COLUMNS, to_gap
@@ -117,17 +112,6 @@ class GapSearchRepository(Repository):
             query = query.order_by(time.desc(), GAP.c.id.desc()).limit(limit)
             newest[change_kind] = self._load_all(query, _to_listed_gap)
         return newest
-
-    def count_changes(self, since: datetime, change_kind: GapChangeKind) -> int:
-        """Return how many gaps opened, or closed, since a time, MAX_COUNT at most."""
-        time = GAP.c[f"{change_kind}_at"]
-        query = select(GAP.c.id).where(GAP.c.is_reportable == true(), time >= to_utc(since))
-        with self._database.begin_read() as connection:
-            counts = [
-                count_rows(connection, query.where(GAP.c.sort_rank == rank))[0]
-                for rank in range(RANK_COUNT)
-            ]
-        return min(sum(counts), MAX_COUNT)
 
     def count_changes_of(
         self, associations: Collection[str], since: datetime, until: datetime

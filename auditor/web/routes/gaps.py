@@ -1,6 +1,6 @@
 """The lists of open and of changed gaps, the pack to print for a meeting, and all downloads."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, get_args
@@ -136,6 +136,9 @@ def list_changes(context: PageContext, since: TextParam = "") -> HTMLResponse:
         store.gap_search.list_gap_changes(start, kind, limit=MAX_LISTED_CHANGES)
         for kind in get_args(GapChangeKind)
     )
+    counts = Counter[str]()
+    for (_, change_kind), gap_counts in store.counts.count_gap_changes(first_day).items():
+        counts[change_kind] += sum(gap_counts.values())
     latest_run = store.runs.get_latest_evaluated()
     return context.render_page(
         "changes.html",
@@ -147,8 +150,8 @@ def list_changes(context: PageContext, since: TextParam = "") -> HTMLResponse:
         latest_run_day=latest_run.day if latest_run else None,
         opened=opened,
         closed=closed,
-        opened_count=store.gap_search.count_changes(start, "opened"),
-        closed_count=store.gap_search.count_changes(start, "closed"),
+        opened_count=counts["opened"],
+        closed_count=counts["closed"],
         is_truncated=MAX_LISTED_CHANGES in map(len, (opened, closed)),
         has_comparison=start <= context.now,
         export_links=list_filters.build_export_links(
