@@ -32,7 +32,6 @@ from auditor.cli.output import (
 )
 from auditor.cli.status import count_presences
 from auditor.cluster import get_worker_cluster, require_cluster_extra
-from auditor.conclusions import reevaluate as reevaluation
 from auditor.config.schema import Config, find_config_file
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError
@@ -190,6 +189,9 @@ def reevaluate(
     observations, evidence and decisions, and makes no requests. Repeating it changes nothing more.
     With --config and --dry-run, it shows what another configuration would change.
     """
+    # a run does not need it
+    from auditor.conclusions import reevaluate as reevaluation  # noqa: PLC0415
+
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with (

@@ -19,9 +19,9 @@ from auditor.presentation.notifications.subscriptions import (
     UNSUBSCRIBE_KEY_FILE,
     load_unsubscribe_key,
 )
-from auditor.registry.changes import UploadStore
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
+from auditor.registry.uploads import UploadStore
 from auditor.retention import open_backup_bodies
 from storage.files import body_store
 from storage.files.durable_files import UNFINISHED_PREFIX, delete_abandoned_files

@@ -24,7 +24,7 @@ from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
 from auditor.presentation.notifications.transports import HealthcheckPing, capture_recent_warnings
-from auditor.registry.changes import MAX_UPLOAD_AGE, UploadStore
+from auditor.registry.uploads import MAX_UPLOAD_AGE, UploadStore
 from auditor.retention import (
     create_backup,
     is_pruning_due,

@@ -18,7 +18,6 @@ from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.registry import exporter
 from auditor.registry.changes import (
     ImportPreview,
-    UploadStore,
     build_import_preview,
     count_changed_associations,
     describe_change_counts,
@@ -35,6 +34,7 @@ from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import describe_dropped_lines, list_dropped_lines
 from auditor.registry.spreadsheet import iter_csv_lines
+from auditor.registry.uploads import UploadStore
 from auditor.registry.workbook_reader import UPLOAD_LIMITS, SpreadsheetError
 from auditor.runs.erasure import find_erased_in_import
 from auditor.web import access, users

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from auditor.config.schema import BackupSettings, Config, RetentionSettings
-from auditor.registry.changes import UploadStore
+from auditor.registry.uploads import UploadStore
 from auditor.runs.pipeline import compute_retention_cutoffs, run_maintenance
 from storage.errors import ChangedMeanwhileError
 from storage.files.body_store import BodyStore

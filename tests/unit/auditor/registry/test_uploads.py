@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auditor.registry.changes import MAX_UPLOAD_AGE, UploadStore
+from auditor.registry.uploads import MAX_UPLOAD_AGE, UploadStore
 
 NOW = datetime(2026, 12, 2, 9, tzinfo=UTC)
 
