@@ -21,7 +21,7 @@ from typing import Protocol, Self, TypeVar
 import httpx
 
 from probes.http.dns import DnsResolver
-from probes.http.host_state import HostLock, HostState, RobotsRules, parse_retry_after, parse_robots
+from probes.http.host_state import HostLock, HostState, parse_retry_after
 from probes.http.pool import ConnectionPool
 from probes.http.request_chain import (
     NETWORK_ERRORS,
@@ -29,6 +29,7 @@ from probes.http.request_chain import (
     RequestSender,
     map_network_error,
 )
+from probes.http.robots import RobotsRules, parse_robots
 from probes.http.settings import MAX_RETRY_WAIT_SECONDS, PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.links.domains import DNS_SCHEME, is_in_domains, load_suffix_list

@@ -21,24 +21,40 @@ import struct
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedRWPair
 from typing import Any, NoReturn
 
-from probes.classify import classifier
+from probes.classify import classifier, interstitials
 from probes.links import channel_registry
 from probes.links.domains import load_suffix_list
-from probes.models.http import Page
+from probes.models.finding import Reason
+from probes.models.http import Page, PageParser
+from probes.parsing.visitor_content import strip_page
 
 PRELOADED_MODULES = (
     "bs4",
     "htmldate",
     "lxml.etree",
-    "probes.http.host_state",
+    "probes.http.robots",
     "probes.parsing.feeds",
     "probes.parsing.html",
-    "probes.parsing.visitor_content",
 )
 """What parsers need. They are named here because nothing else may import them so early."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader:
+    """Does all that concerns a body in one task of a worker, so that it is sent there once."""
+
+    parser: PageParser
+
+    def __call__(
+        self, page: Page
+    ) -> tuple[object, tuple[Reason | None, Reason | None], bytes | None]:
+        """Return the `parsed`, `walls` and `body_to_store` of a page."""
+        return self.parser(page), interstitials.detect_walls(page), strip_page(page)
+
 
 SAMPLE_LINKS = 2_500
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Protocol
 
-from probes.classify import interstitials
 from probes.models.finding import Finding, Presence, Reason, limit_finding
 from probes.models.http import COMPARED_HEADERS, FetchError, Hop, Page, PageParser, PageRequest
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult, ProbeRun
-from probes.parsing.visitor_content import strip_page
 from probes.runner.parser_pool import ParserPool
+from probes.runner.parser_worker import PageReader
 
 
 class PageSource(Protocol):
@@ -58,20 +57,8 @@ async def fetch_and_parse(
 
 async def parse_page(parser: PageParser, page: Page, parsers: ParserPool) -> Page:
     """Return the page with the results of a worker (see `Page`). Raises FetchError."""
-    parsed, walls, body_to_store = await parsers.parse(_PageReader(parser), page)
+    parsed, walls, body_to_store = await parsers.parse(PageReader(parser), page)
     return replace(page, parsed=parsed, walls=walls, body_to_store=body_to_store)
-
-
-@dataclass(frozen=True, slots=True)
-class _PageReader:
-    """Does all that concerns a body in one task of a worker, so that it is sent there once."""
-
-    parser: PageParser
-
-    def __call__(
-        self, page: Page
-    ) -> tuple[object, tuple[Reason | None, Reason | None], bytes | None]:
-        return self.parser(page), interstitials.detect_walls(page), strip_page(page)
 
 
 def build_crashed_result(error: BaseException) -> ProbeResult:

@@ -15,7 +15,7 @@ from pathlib import Path
 from auditor.checking.checker import create_probe
 from auditor.registry import importer
 from probes.channels.website import rdap
-from probes.http.host_state import parse_robots
+from probes.http.robots import parse_robots
 from probes.links import cells, channel_registry, identify, normalize
 from probes.models.finding import Account
 from probes.models.http import FetchError, Page, PageRequest

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from protego import Protego
 
-from probes.http.host_state import MAX_RULE_CHARS, MAX_RULES, parse_robots, select_rules
+from probes.http.robots import MAX_RULE_CHARS, MAX_RULES, parse_robots, select_rules
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.runner.parser_pool import ParserPool

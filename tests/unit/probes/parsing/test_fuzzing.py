@@ -13,8 +13,8 @@ from auditor.config import schema
 from auditor.registry import columns, spreadsheet
 from probes.http import host_state
 from probes.http.fetcher import FetchOptions
-from probes.http.host_state import parse_robots
 from probes.http.request_chain import RedirectChain, RequestSender
+from probes.http.robots import parse_robots
 from probes.http.ssrf_guard import SsrfGuard
 from probes.links import normalize
 from probes.models.http import FetchError, Page
