@@ -39,10 +39,10 @@ from auditor.runs.run import ProgressCallback, WaitCallback
 from auditor.runs.state import Timer
 from probes.links import channel_registry
 from probes.log import EventLogger
-from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import StoreError
 from storage.files.durable_files import require_writable_folder
 from storage.models.audit import AuditRun, AuditRunState
+from storage.models.users import MAX_REQUEST_AGE
 from storage.store import Store
 
 logger = EventLogger(__name__)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, delete, func, select, update
 
 from storage.database.sessions import ModelRepository
+from storage.models.users import MAX_REQUEST_AGE
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import SENT_MESSAGE, ReportLink, Subscription, SubscriptionRequest
 
@@ -20,11 +21,6 @@ SUBSCRIPTION_COUNT_KEY = 0x737562_73637269
 A transaction that changes several of them takes it first: two that lock the same rows in another
 order would each wait for the other.
 """
-
-MAX_REQUEST_AGE = timedelta(days=7)
-"""How long a request to subscribe can be confirmed. After that it is deleted."""
-FAILED_MESSAGE_RETENTION = timedelta(days=30)
-"""How long a failed message is stored. After that its recipient may have left."""
 
 
 class MessageRepository(ModelRepository):

@@ -3,12 +3,15 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from probes.text.charset import BLANK_LETTERS, IGNORABLE_CHARACTERS, JOINERS, STRAY_JOINERS
 from storage.sanitize import sanitize_text
+
+MAX_REQUEST_AGE = timedelta(days=7)
+"""How long a request to subscribe can be confirmed. After that it is deleted."""
 
 
 class Role(StrEnum):

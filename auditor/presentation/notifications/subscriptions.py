@@ -37,9 +37,9 @@ from auditor.presentation.notifications.transports import (
 from probes.links.domains import is_top_level_domain
 from probes.links.normalize import parse_host
 from probes.log import EventLogger
-from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import explain_file_error
 from storage.models.audit import Association
+from storage.models.users import MAX_REQUEST_AGE
 from storage.store import Store
 from storage.tables.communication import ReportLink, Subscription, SubscriptionRequest
 
