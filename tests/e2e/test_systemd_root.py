@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,9 @@ def serve_fake_web(machine, root):
         [*machine.enter_network(), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     text = play.CONFIG_TEMPLATE.format(port=int(process.stdout.readline()))
+    # whatever the time of day, the service starts no run beside those of the tests
+    next_start = (datetime.now(UTC) + timedelta(hours=12)).time().replace(microsecond=0)
+    text += f"\n[schedule]\nstart_time = {next_start}\n"
     config = text.replace('"ca.pem"', '"secrets/ca.pem"') + play.build_demo_rules()
     (etc / "config.toml").write_text(config)
     machine.type_command("chgrp auditor /etc/auditor/secrets/ca.pem")

@@ -349,7 +349,7 @@ def test_export_cells_are_no_formulas(app, kind, language):
 @pytest.mark.parametrize("command", READING_COMMANDS, ids=" ".join)
 def test_command_output_keeps_hostile_names_on_one_line(app, monkeypatch, capsys, command):
     for name in ("open_app", "open_app_for_reading"):
-        monkeypatch.setattr(CliContext, name, lambda _: contextlib.nullcontext(app))
+        monkeypatch.setattr(CliContext, name, lambda *_: contextlib.nullcontext(app))
     typed = "\n".join(sanitize_text(text) for text in HOSTILE.values()).encode()
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed)))
     assert main.main([*command]) == 0
