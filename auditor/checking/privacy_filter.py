@@ -18,6 +18,7 @@ from auditor.checking import checker
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeResult, ProbeRun
+from probes.parsing.visitor_content import strip_page
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import parse_page
 
@@ -30,7 +31,12 @@ async def remove_private_data(
     if kind in {LinkKind.PERSON, LinkKind.GROUP}:  # pages of private people
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
         return replace(result, finding=finding), False
-    exchanges = list(map(_remove_visitor_content, result.exchanges))
+    try:
+        exchanges = [
+            await _remove_visitor_content(exchange, parser_pool) for exchange in result.exchanges
+        ]
+    except FetchError:  # the worker was stopped, so the content of visitors is unknown
+        return result, False
     if all(map(operator.is_, exchanges, result.exchanges)):
         return result, True
     shortened = replace(result, exchanges=tuple(exchanges))
@@ -55,12 +61,20 @@ def anonymize_finding(finding: Finding) -> Finding:
     )
 
 
-def _remove_visitor_content(exchange: HttpExchange) -> HttpExchange:
-    """Return an exchange without content of visitors; the same object if there is none."""
+async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPool) -> HttpExchange:
+    """Return an exchange without content of visitors; the same object if there is none.
+
+    Raises FetchError if the worker is stopped.
+    """
     outcome = exchange.outcome
-    if isinstance(outcome, FetchError) or outcome.body_to_store is None:
+    if isinstance(outcome, FetchError) or not outcome.body:
         return exchange
-    page = replace(outcome, parsed=None, walls=None, body_to_store=None, body=outcome.body_to_store)
+    body = outcome.shortened_body
+    if outcome.walls is None:  # the probe has requested the page without a parser
+        body = await parser_pool.parse(strip_page, outcome)
+    if body is None:
+        return exchange
+    page = replace(outcome, parsed=None, walls=None, shortened_body=None, body=body)
     return replace(exchange, outcome=page)
 
 

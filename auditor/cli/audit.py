@@ -189,7 +189,7 @@ def reevaluate(
     observations, evidence and decisions, and makes no requests. Repeating it changes nothing more.
     With --config and --dry-run, it shows what another configuration would change.
     """
-    # a run does not need it
+    # `run` and `worker` do not need it
     from auditor.conclusions import reevaluate as reevaluation  # noqa: PLC0415
 
     table_format = choose_table_format(requested_format, as_json=as_json)
@@ -229,13 +229,14 @@ def worker(context: typer.Context) -> None:
     configuration, database and data folder. It works until you stop it.
     """
     cli_context = get_cli_context(context)
-    if not cli_context.load_config().cluster.enabled:
+    config = cli_context.load_config()
+    if not config.cluster.enabled:
         raise ConfigError(
             "[cluster] enabled",
             "it is false, so one machine checks all accounts",
             "set it to true; see docs/guides/scaling.md",
         )
-    with cli_context.open_app() as app:
+    with cli_context.open_app(config) as app:
         cli_context.print_note("waiting for the next run")
         runtime.run_async(_run_worker(app))
 

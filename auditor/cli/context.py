@@ -122,14 +122,18 @@ class CliContext:
         return config
 
     def open_app_for_reading(self, config: Config | None = None) -> App:
-        """Open the database, without creating or upgrading it. Load `config` if it is None.
+        """Open the database, without creating or upgrading it.
+
+        Loads the configuration, unless the command gives the one that it has loaded.
 
         Raises ConfigError, and StoreError if there is no database or if it has an older schema.
         """
         return self.open_app(config, upgrade=False)
 
     def open_app(self, config: Config | None = None, *, upgrade: bool = True) -> App:
-        """Open the database and evidence. Load `config` if it is None. Upgrades the database.
+        """Open the database and evidence, and upgrade the database.
+
+        Loads the configuration, unless the command gives the one that it has loaded.
 
         Raises ConfigError, and StoreError if there is no database: a command in a wrong folder
         would create an empty one there.

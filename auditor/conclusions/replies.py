@@ -433,7 +433,8 @@ def load_unsettled_proposals(
 ) -> tuple[list[tuple[Proposal, Association]], int]:
     """Return a page of the proposals without a decision, oldest first, and where to continue.
 
-    Each has its association. The second value is the id to continue after, 0 on the last page.
+    Each has its association. The second value is the id to continue after, 0 on the last page. The
+    caller refreshes the summaries before.
     """
     listed: list[tuple[Proposal, Association]] = []
     while len(listed) <= limit:

@@ -42,7 +42,7 @@ from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.files.durable_files import require_writable_folder
 from storage.models.audit import AuditRun, AuditRunState
-from storage.models.users import MAX_REQUEST_AGE
+from storage.models.users import MAX_SUBSCRIPTION_REQUEST_AGE
 from storage.store import Store
 
 logger = EventLogger(__name__)
@@ -296,7 +296,7 @@ def _prune_evidence(
 def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> dict[str, datetime]:
     """Return the time before which data is deleted, by kind. A kind that is kept has none."""
     kinds = "contacts report_links replies follow_ups subscriptions messages audit_log"
-    cutoffs = {"subscription_requests": now - MAX_REQUEST_AGE}
+    cutoffs = {"subscription_requests": now - MAX_SUBSCRIPTION_REQUEST_AGE}
     for kind in kinds.split():
         if days := getattr(retention, kind):
             cutoffs[kind] = now - timedelta(days=days)

@@ -118,8 +118,8 @@ class Page:
     verification: it proves that a site responds, but its content cannot be trusted. `digest` is the
     SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
     parser. `walls` are what the same worker detected with `interstitials.detect_walls`, or None if
-    no worker parsed the page. `body_to_store` is the body without content of visitors, or None if
-    it has none.
+    no worker parsed the page. `shortened_body` is the body without content of visitors, or None
+    if it has none.
 
     The answer to a DNS question is a page, too: its body has one record a line. The answer to a
     question about a body is a page with a number.
@@ -139,7 +139,7 @@ class Page:
     digest: str = ""
     parsed: object = None
     walls: tuple[Reason | None, Reason | None] | None = None
-    body_to_store: bytes | None = None
+    shortened_body: bytes | None = None
 
 
 class FetchError(Exception):

@@ -52,7 +52,7 @@ class PageReader:
     def __call__(
         self, page: Page
     ) -> tuple[object, tuple[Reason | None, Reason | None], bytes | None]:
-        """Return the `parsed`, `walls` and `body_to_store` of a page."""
+        """Return the `parsed`, `walls` and `shortened_body` of a page."""
         return self.parser(page), interstitials.detect_walls(page), strip_page(page)
 
 

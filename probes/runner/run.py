@@ -57,8 +57,8 @@ async def fetch_and_parse(
 
 async def parse_page(parser: PageParser, page: Page, parsers: ParserPool) -> Page:
     """Return the page with the results of a worker (see `Page`). Raises FetchError."""
-    parsed, walls, body_to_store = await parsers.parse(PageReader(parser), page)
-    return replace(page, parsed=parsed, walls=walls, body_to_store=body_to_store)
+    parsed, walls, shortened_body = await parsers.parse(PageReader(parser), page)
+    return replace(page, parsed=parsed, walls=walls, shortened_body=shortened_body)
 
 
 def build_crashed_result(error: BaseException) -> ProbeResult:

@@ -1,6 +1,6 @@
 """Sent and failed messages, subscriptions, and requests to subscribe."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, delete, func, select, update
 
 from storage.database.sessions import ModelRepository
-from storage.models.users import MAX_REQUEST_AGE
+from storage.models.users import MAX_SUBSCRIPTION_REQUEST_AGE
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import SENT_MESSAGE, ReportLink, Subscription, SubscriptionRequest
 
@@ -140,7 +140,7 @@ class SubscriptionRepository(ModelRepository):
 
     def list_subscriptions(
         self, kind: str | None = None, association: str | None = None
-    ) -> Iterator[Subscription]:
+    ) -> list[Subscription]:
         """Return subscriptions, also ended ones, in the order of addresses."""
         query = select(Subscription)
         if association is not None:
@@ -148,7 +148,7 @@ class SubscriptionRepository(ModelRepository):
         if kind is not None:
             query = query.where(Subscription.kind == kind)
         key = (Subscription.address, Subscription.kind, Subscription.association)
-        return self._list_models(query, *key)
+        return self._fetch_all(query.order_by(*key))
 
     def count_from_report_links(self, association: str) -> int:
         """Return how many addresses are subscribed through report links of an association."""
@@ -265,7 +265,7 @@ def _count_other_subscribers(session: Session, request: SubscriptionRequest) -> 
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:
     """Return the condition for requests that have not expired."""
-    return col(SubscriptionRequest.requested_at) > to_utc(now) - MAX_REQUEST_AGE
+    return col(SubscriptionRequest.requested_at) > to_utc(now) - MAX_SUBSCRIPTION_REQUEST_AGE
 
 
 def end_subscriptions_from_links(

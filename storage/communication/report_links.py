@@ -54,12 +54,12 @@ class ReportLinkRepository(ModelRepository):
         """Return the report link of this token hash, also an inactive one, or None."""
         return self._fetch_first(select(ReportLink).where(ReportLink.token_hash == token_hash))
 
-    def list_report_links(self, association: str | None = None) -> Iterator[ReportLink]:
+    def list_report_links(self, association: str | None = None) -> list[ReportLink]:
         """Return all report links, or an association's, in the order of their ids."""
         query = select(ReportLink)
         if association is not None:
             query = query.where(ReportLink.association == association)
-        return self._list_models(query, ReportLink.id)
+        return self._fetch_all(query.order_by(col(ReportLink.id)))
 
     def list_recent(
         self,
@@ -169,9 +169,10 @@ class ReplyRepository(ModelRepository):
         with self.begin_read_session() as session:
             return session.get(Reply, reply_id)
 
-    def list_replies(self, association: str) -> Iterator[Reply]:
+    def list_replies(self, association: str) -> list[Reply]:
         """Return the replies of an association in the order of their ids."""
-        return self._list_models(select(Reply).where(Reply.association == association), Reply.id)
+        query = select(Reply).where(Reply.association == association)
+        return self._fetch_all(query.order_by(col(Reply.id)))
 
     def list_pending(
         self, *, after_id: int = 0, limit: int = 50, regions: RegionFilter = None

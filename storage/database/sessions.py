@@ -18,7 +18,6 @@ from storage.database.connection import Repository
 from storage.sanitize import sanitize
 
 T = TypeVar("T")
-ModelT = TypeVar("ModelT", bound=SQLModel)
 
 
 class StoreSession(Session):
@@ -60,10 +59,6 @@ class ModelRepository(Repository):
             session.begin(),
         ):
             yield session
-
-    def _list_models(self, query: SelectOfScalar[ModelT], *order: Any) -> Iterator[ModelT]:
-        """Return the models of a query in this order."""
-        return iter(self._fetch_all(query.order_by(*order)))
 
     def _replace_model(self, session: Session, model: SQLModel) -> None:
         """Store a model instead of the one with its primary key.

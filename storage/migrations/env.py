@@ -3,14 +3,15 @@
 from typing import Any, Literal
 
 from alembic import context
-from sqlmodel.sql.sqltypes import AutoString
+from sqlmodel.sql import sqltypes
 
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.core import METADATA, JsonModelType, JsonTupleType, TextEnumType, UTCDateTime
 from storage.tables.runs import MicrosecondInterval, MicrosecondTimestamp
 
 PLAIN = {
-    AutoString: "sa.String()",
+    sqltypes.AutoString: "sa.String()",
+    sqltypes.UTCDateTime: "sa.DateTime(timezone=True)",
     UTCDateTime: "sa.DateTime(timezone=True)",
     JsonModelType: "sa.Text()",
     JsonTupleType: "sa.JSON()",

@@ -10,7 +10,7 @@ from typing import Literal
 from probes.text.charset import BLANK_LETTERS, IGNORABLE_CHARACTERS, JOINERS, STRAY_JOINERS
 from storage.sanitize import sanitize_text
 
-MAX_REQUEST_AGE = timedelta(days=7)
+MAX_SUBSCRIPTION_REQUEST_AGE = timedelta(days=7)
 """How long a request to subscribe can be confirmed. After that it is deleted."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Column, Table
 from sqlmodel import Field, SQLModel
 
-from storage.tables.core import METADATA, PLAIN_JSON, TextEnumType, UTCDateTime
+from storage.tables.core import METADATA, PLAIN_JSON, TextEnumType
 
 
 class StoredModel(SQLModel):
@@ -22,29 +22,14 @@ class StoredModel(SQLModel):
     model_config = {"defer_build": True}
 
 
-def optional_datetime_column(*, index: bool = False) -> Any:
-    """Return a column for a time in UTC that may be NULL."""
-    return Field(default=None, sa_type=cast("Any", UTCDateTime), nullable=True, index=index)
-
-
-def datetime_column() -> Any:
-    """Return a column for a time in UTC."""
-    return Field(sa_type=cast("Any", UTCDateTime), nullable=False)
-
-
 def json_column(**field_options: Any) -> Any:
     """Return a column for plain JSON."""
     return Field(sa_column=Column(PLAIN_JSON, nullable=False), **field_options)
 
 
-def enum_column(enum_type: type[StrEnum]) -> Any:
+def enum_column(enum_type: type[StrEnum], **field_options: Any) -> Any:
     """Return a column for a member of a text enumeration."""
-    return Field(sa_type=cast("Any", TextEnumType(enum_type)), nullable=False)
-
-
-def optional_enum_column(enum_type: type[StrEnum]) -> Any:
-    """Return a column for a member of a text enumeration that may be NULL."""
-    return Field(default=None, sa_type=cast("Any", TextEnumType(enum_type)), nullable=True)
+    return Field(sa_type=cast("Any", TextEnumType(enum_type)), **field_options)
 
 
 def get_table(model: type[SQLModel]) -> Table:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from sqlalchemy import Column, Index, Integer, String, Table, Text
 from sqlmodel import Field
 
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, ReportLinkState
-from storage.tables.base import (
-    StoredModel,
-    datetime_column,
-    enum_column,
-    get_table,
-    optional_datetime_column,
-    optional_enum_column,
-)
+from storage.tables.base import StoredModel, enum_column, get_table
 from storage.tables.core import IDS_ARE_USED_ONCE, METADATA, UTCDateTime, cascading_foreign_key
 
 
@@ -35,12 +28,12 @@ class ReportLink(StoredModel, table=True):
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
     token_hash: str = Field(unique=True)
-    created_at: datetime = datetime_column()
+    created_at: datetime
     created_by: str
-    expires_at: datetime = datetime_column()
-    revoked_at: datetime | None = optional_datetime_column()
+    expires_at: datetime
+    revoked_at: datetime | None = None
     revoked_by: str | None = None
-    last_opened_at: datetime | None = optional_datetime_column()
+    last_opened_at: datetime | None = None
 
     def is_active(self, now: datetime) -> bool:
         """Return whether the link opens the report."""
@@ -70,7 +63,7 @@ class Reply(StoredModel, table=True):
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
     kind: ReplyKind = enum_column(ReplyKind)
-    submitted_at: datetime = datetime_column()
+    submitted_at: datetime
     channel: str = ""
     account_id: int | None = Field(
         default=None, sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=True)
@@ -82,10 +75,10 @@ class Reply(StoredModel, table=True):
         default=None,
         sa_column=Column(Integer, cascading_foreign_key("report_link.id"), nullable=True),
     )
-    outcome: ReplyOutcome | None = optional_enum_column(ReplyOutcome)
+    outcome: ReplyOutcome | None = enum_column(ReplyOutcome, default=None)
     reviewed_by: str | None = None
     review_reason: str | None = None
-    reviewed_at: datetime | None = optional_datetime_column()
+    reviewed_at: datetime | None = None
 
     def is_equal_request(self, other: Reply) -> bool:
         """Return True if another reply asks for the same, from another time or report link."""
@@ -108,7 +101,7 @@ class CompletedStep(StoredModel, table=True):
     code: str = Field(primary_key=True)
     subject: str = Field(primary_key=True)
     step: int = Field(primary_key=True)
-    completed_at: datetime = datetime_column()
+    completed_at: datetime
 
 
 class FollowUp(StoredModel, table=True):
@@ -127,9 +120,7 @@ class FollowUp(StoredModel, table=True):
     )
     kind: FollowUpKind = enum_column(FollowUpKind)
     author: str
-    occurred_at: datetime = Field(
-        sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
-    )
+    occurred_at: datetime = Field(index=True)
     text: str = ""
     due_date: date | None = None
     channel: str = ""
@@ -149,7 +140,7 @@ class Subscription(StoredModel, table=True):
     kind: str = Field(primary_key=True)
     association: str = Field(default="", primary_key=True, index=True)
     is_wanted: bool
-    changed_at: datetime = datetime_column()
+    changed_at: datetime
     token_hash: str | None = Field(default=None, unique=True)
     is_from_report_link: bool = False
 
@@ -168,9 +159,7 @@ class SubscriptionRequest(StoredModel, table=True):
     association: str = Field(
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
-    requested_at: datetime = Field(
-        sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
-    )
+    requested_at: datetime = Field(index=True)
 
 
 REPORT_LINK = get_table(ReportLink)

@@ -51,7 +51,10 @@ PLAIN_JSON = JSON(none_as_null=True)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """A column type that stores an aware time in UTC. SQLite stores no time zone."""
+    """A column type that stores an aware time in UTC. SQLite stores no time zone.
+
+    SQLModel has the same type, but importing it loads the whole of SQLModel.
+    """
 
     impl = DateTime
     cache_ok = True

@@ -7,13 +7,7 @@ from sqlalchemy import Column, Integer
 from sqlmodel import Field
 
 from storage.models.users import Role
-from storage.tables.base import (
-    StoredModel,
-    datetime_column,
-    enum_column,
-    json_column,
-    optional_datetime_column,
-)
+from storage.tables.base import StoredModel, enum_column, json_column
 from storage.tables.core import cascading_foreign_key
 
 
@@ -45,11 +39,11 @@ class User(StoredModel, table=True):
     name: str
     role: Role = enum_column(Role)
     regions: list[str] = json_column(default_factory=list)
-    added_at: datetime = datetime_column()
+    added_at: datetime
     added_by: str
     password_hash: str | None = Field(default=None, repr=False)
-    password_set_at: datetime | None = optional_datetime_column()
-    removed_at: datetime | None = optional_datetime_column()
+    password_set_at: datetime | None = None
+    removed_at: datetime | None = None
 
 
 class LoginSession(StoredModel, table=True):
@@ -59,8 +53,8 @@ class LoginSession(StoredModel, table=True):
 
     token_hash: str = Field(primary_key=True)
     user_id: int = _user_id_column()
-    started_at: datetime = datetime_column()
-    last_seen_at: datetime = datetime_column()
+    started_at: datetime
+    last_seen_at: datetime
 
 
 class UserInvite(StoredModel, table=True):
@@ -73,9 +67,9 @@ class UserInvite(StoredModel, table=True):
 
     token_hash: str = Field(primary_key=True)
     user_id: int = _user_id_column(unique=True)
-    created_at: datetime = datetime_column()
+    created_at: datetime
     created_by: str
-    expires_at: datetime = datetime_column()
+    expires_at: datetime
 
 
 class FeedLink(StoredModel, table=True):
@@ -88,5 +82,5 @@ class FeedLink(StoredModel, table=True):
 
     token_hash: str = Field(primary_key=True)
     user_id: int = _user_id_column(unique=True)
-    created_at: datetime = datetime_column()
-    last_used_at: datetime | None = optional_datetime_column()
+    created_at: datetime
+    last_used_at: datetime | None = None

@@ -39,7 +39,7 @@ from probes.links.normalize import parse_host
 from probes.log import EventLogger
 from storage.errors import explain_file_error
 from storage.models.audit import Association
-from storage.models.users import MAX_REQUEST_AGE
+from storage.models.users import MAX_SUBSCRIPTION_REQUEST_AGE
 from storage.store import Store
 from storage.tables.communication import ReportLink, Subscription, SubscriptionRequest
 
@@ -47,7 +47,7 @@ logger = EventLogger(__name__)
 
 MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
 """Limit for each association: a person with its report link can subscribe any address."""
-CONFIRMATION_DAYS = MAX_REQUEST_AGE.days
+CONFIRMATION_DAYS = MAX_SUBSCRIPTION_REQUEST_AGE.days
 """Days for which the link of a mail works. Then its unconfirmed address is deleted."""
 MAX_REQUESTS_PER_ADDRESS = 2
 """Mails that an address gets in these days, for all associations, until it confirms one."""

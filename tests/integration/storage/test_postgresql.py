@@ -20,7 +20,7 @@ from auditor.presentation.views.final_report import build_final_report, find_per
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.communication import messages
-from storage.communication.messages import MAX_REQUEST_AGE
+from storage.communication.messages import MAX_SUBSCRIPTION_REQUEST_AGE
 from storage.errors import StoreError
 from storage.models.audit import Association, AuditRunState, Observation
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
@@ -237,7 +237,7 @@ def test_requests_are_removed_during_a_change_of_them_without_deadlock(
         store.registry.save_registry([Association("a0", "A0")], [], START)
         store.report_links.add(build_report_link("a0"))
         for name, age in {
-            "expired": MAX_REQUEST_AGE,
+            "expired": MAX_SUBSCRIPTION_REQUEST_AGE,
             "first": timedelta(0),
             "last": timedelta(0),
         }.items():

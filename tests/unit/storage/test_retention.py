@@ -120,7 +120,7 @@ def test_ended_report_links_are_deleted_and_their_replies_stay(store):
     ]
     store.report_links.add_all(links)
     reply = build_reply("still waits")
-    reply.report_link_id = next(iter(store.report_links.list_report_links("here"))).id
+    reply.report_link_id = store.report_links.list_report_links("here")[0].id
     add_reply(store, reply)
     assert store.retention.delete_expired_data({"report_links": LIMIT}) == {"report_link": 2}
     assert [link.token_hash for link in store.report_links.list_report_links("here")] == ["holds"]

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.checking.evidence import build_evidence_views
+from auditor.checking.privacy_filter import remove_private_data
 from auditor.conclusions.reevaluate import reevaluate
 from auditor.runs.run import execute_run
 from probes.links import identify
-from probes.models.finding import Presence
-from probes.models.http import Page
+from probes.models.finding import Account, Finding, Presence, Reason
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import HttpExchange, ProbeResult
 from probes.parsing import visitor_content
 from probes.parsing.visitor_content import strip_visitor_content
+from probes.runner.parser_pool import ParserPool
 from storage.models.audit import AccountRow, Association
 from tests.support.mini_network import START, opened
 
@@ -215,6 +218,30 @@ async def test_page_is_not_stored_if_its_finding_would_change(app):
     assert page.is_withheld
     reevaluate(app)
     assert get_observations(app)[SITE].finding == site.finding
+
+
+def build_result_without_parser():
+    """Return the result of a probe that has requested its page without a parser."""
+    page = Page("https://www.facebook.com/nour", 200, body=COMMENTED[0].encode())
+    return ProbeResult(Finding(Presence.PRESENT), (HttpExchange(PageRequest(page.url), page),))
+
+
+async def test_page_is_read_even_if_the_probe_has_no_parser():
+    result = build_result_without_parser()
+    account = Account("nour", SITE, identify.identify_link(SITE))
+    async with ParserPool(0) as parser_pool:
+        cleaned, keep_bodies = await remove_private_data(account, result, parser_pool)
+    assert not keep_bodies or VISITOR.encode() not in cleaned.exchanges[0].outcome.body
+
+
+async def test_page_is_not_stored_if_removing_visitors_is_stopped(monkeypatch):
+    async def stop(_pool, _parser, _page):
+        raise FetchError(Reason.UNREADABLE, "parsing took too long")
+
+    monkeypatch.setattr(ParserPool, "parse", stop)
+    result = build_result_without_parser()
+    account = Account("nour", SITE, identify.identify_link(SITE))
+    assert await remove_private_data(account, result, ParserPool(0)) == (result, False)
 
 
 async def test_short_link_to_a_person_is_personal(app):

@@ -58,7 +58,7 @@ def build_report_link(association, token_hash=""):
 
 def request_subscription(store, address, association, now):
     """Request a subscription with the first report link of the association."""
-    report_link = next(store.report_links.list_report_links(association))
+    report_link = store.report_links.list_report_links(association)[0]
     return subscriptions.request_subscription(store, address, report_link, now)
 
 
