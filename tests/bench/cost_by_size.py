@@ -25,17 +25,19 @@ from tests.bench.simulated import CHANNELS, FIRST_RUN_AT
 from tests.bench.simulation import build_config, fill_register, run_audit
 from tests.support.web_server import logged_in_client
 
-PAGES = {"Today, ms": "/fr/", "grid, ms": "/fr/associations"}
+PAGES = {"grid, ms": "/fr/associations", "Today, ms": "/fr/"}
 PANELS = {
     "CPU of a run, s": ("first run, CPU s", "second run, CPU s"),
     "peak of memory, MB": ("peak, MB",),
     "database, MB": ("database, MB",),
     "a warm page, CPU ms": tuple(PAGES),
 }
-"""What each part of the drawing shows. Both axes are logarithmic."""
+"""What each part of the drawing shows, the higher line first. Both axes are logarithmic."""
 ROUNDS = 10
+"""How often a page is measured."""
 WIDTH, HEIGHT, MARGIN = 300, 200, 60
-COLOURS = ("#0969da", "#bc4c00")
+COLOURS, SHIFTS = ("#0969da", "#bc4c00"), (-6, 16)
+"""The colours of the two lines of a panel, and how far below its point a figure stands."""
 
 
 def measure_size(associations: int) -> dict[str, float]:
@@ -77,39 +79,38 @@ def measure_page(client, url):
 
 def draw(rows: Sequence[dict[str, float]]) -> Iterator[str]:
     """Yield the lines of an SVG file with the panels, two in a row."""
-    size = 2 * (WIDTH + MARGIN), 2 * (HEIGHT + MARGIN)
-    yield '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}">'.format(*size)
+    size = f"{2 * (WIDTH + MARGIN)} {2 * (HEIGHT + MARGIN)}"
+    yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}">'
     yield "<style>text{font:12px sans-serif;fill:#57606a}</style>"
     for index, (title, names) in enumerate(PANELS.items()):
         x, y = index % 2 * (WIDTH + MARGIN), index // 2 * (HEIGHT + MARGIN)
         yield f'<g transform="translate({x + MARGIN / 2} {y + MARGIN / 2})">'
         yield f'<text x="0" y="-8">{title}</text>'
-        yield f'<path d="M0 0V{HEIGHT}H{WIDTH}" fill="none" stroke="#57606a"/>'
-        top = ceil(log10(max(row[name] for row in rows for name in names)))
-        for colour, name in zip(COLOURS, names, strict=False):
-            points = [
-                (
-                    (log10(row["associations"]) - 2) / 3 * (WIDTH - 30),
-                    HEIGHT - max(0, log10(row[name])) / top * HEIGHT,
-                )
-                for row in rows
-            ]
-            line = " ".join(f"{left:.0f},{up:.0f}" for left, up in points)
-            yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            for (left, up), row in zip(points, rows, strict=True):
-                place = f'x="{left + 4:.0f}" y="{up - 6:.0f}" style="fill:{colour}"'
-                yield f"<text {place}>{row[name]:,.0f}</text>"
-        for row in rows:
-            left = (log10(row["associations"]) - 2) / 3 * (WIDTH - 30)
-            yield f'<text x="{left:.0f}" y="{HEIGHT + 16}">{row["associations"]:,.0f}</text>'
-        if len(names) > 1:
-            legend = (
-                f'<tspan style="fill:{colour}">{name.split(",")[0]} </tspan>'
-                for colour, name in zip(COLOURS, names, strict=False)
-            )
-            yield f'<text x="{WIDTH}" y="-8" text-anchor="end">{"".join(legend)}</text>'
+        yield from draw_panel(rows, names)
         yield "</g>"
     yield "</svg>"
+
+
+def draw_panel(rows: Sequence[dict[str, float]], names: Sequence[str]) -> Iterator[str]:
+    """Yield the axes, the sizes, and a line with its figures for each name."""
+    yield f'<path d="M0 0V{HEIGHT}H{WIDTH}" fill="none" stroke="#57606a"/>'
+    first, last = (log10(row["associations"]) for row in (rows[0], rows[-1]))
+    step = (WIDTH - MARGIN) / max(1, last - first)
+    left = [(log10(row["associations"]) - first) * step for row in rows]
+    for x, row in zip(left, rows, strict=True):
+        yield f'<text x="{x:.0f}" y="{HEIGHT + 16}">{row["associations"]:,.0f}</text>'
+    top = ceil(log10(max(row[name] for row in rows for name in names)))
+    for number, name in enumerate(names):
+        heights = [HEIGHT - max(0, log10(row[name])) / top * HEIGHT for row in rows]
+        points = " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(left, heights, strict=True))
+        colour, shift = COLOURS[number], SHIFTS[number]
+        yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        for x, y, row in zip(left, heights, rows, strict=True):
+            place = f'x="{x + 4:.0f}" y="{y + shift:.0f}" style="fill:{colour}"'
+            yield f"<text {place}>{row[name]:,.0f}</text>"
+        if len(names) > 1:
+            place = f'x="{WIDTH}" y="{14 * number - 8}" text-anchor="end" style="fill:{colour}"'
+            yield f"<text {place}>{name.partition(',')[0]}</text>"
 
 
 def main() -> None:
