@@ -66,7 +66,7 @@ AssociationData = Mapping[str, list[Any]]
 
 @dataclass(slots=True)
 class Conclusions:
-    """Conclusions to store.
+    """Conclusions to store. They are derived from stored rows, so their text is clean already.
 
     Each replaces the stored one: a status by account; a gap by association, channel, subject, code
     and `first_seen`; a proposal by association, channel and key; facet counts by run. `check_times`
@@ -139,21 +139,20 @@ class ConclusionRepository(Repository):
     def _save_conclusions(self, connection: Connection, conclusions: Conclusions) -> None:
         database = self._database
         for status_batch in split_into_batches(conclusions.statuses):
-            cleaned = sanitize(tuple(status_batch))
             rows = []
-            for status in cleaned:
+            for status in status_batch:
                 bare_status = replace(status, checked_at=None, decided_at=None)
                 rows.append({"account_id": status.account_id, "status": bare_status})
             database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))
-            _save_check_times(database, connection, map(attrgetter("check_times"), cleaned))
+            _save_check_times(database, connection, map(attrgetter("check_times"), status_batch))
         for times_batch in split_into_batches(conclusions.check_times):
             _save_check_times(database, connection, times_batch)
         for gap_batch in split_into_batches(conclusions.gaps):
-            rows = [get_field_values(gap, without={"id"}) for gap in map(sanitize, gap_batch)]
+            rows = [get_field_values(gap, without={"id"}) for gap in gap_batch]
             database.upsert(connection, GAP, rows, GAP_KEY)
         for proposal_batch in split_into_batches(conclusions.proposals):
             rows = []
-            for proposal in map(sanitize, proposal_batch):
+            for proposal in proposal_batch:
                 link_key = {"channel": proposal.link.channel, "key": proposal.link.key}
                 rows.append({**get_field_values(proposal, without={"id"}), **link_key})
             database.upsert(connection, PROPOSAL, rows, PROPOSAL_KEY)
@@ -242,7 +241,7 @@ def _save_check_times(
     database: Database, connection: Connection, check_times: Iterable[CheckTimes]
 ) -> None:
     """Store check times, replacing those of the accounts."""
-    rows = sanitize([times._asdict() for times in check_times])
+    rows = [times._asdict() for times in check_times]
     database.upsert(connection, CHECK_TIMES, rows, ("account_id",))
 
 

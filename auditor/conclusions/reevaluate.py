@@ -19,7 +19,6 @@ from auditor.rules import engine
 from auditor.rules.association_state import AssociationState
 from storage.conclusions import Conclusions
 from storage.models.audit import AccountRow, AccountStatus, Gap, Proposal
-from storage.sanitize import sanitize
 from storage.store import Store
 
 ProgressCallback = Callable[[int, int], None]
@@ -120,7 +119,7 @@ def find_changes(store: Store, rebuilt: Conclusions) -> list[ConclusionChange]:
     ]
     changes = []
     for stored, derived in pairs:
-        before, after = _index_conclusions(stored), _index_conclusions(map(sanitize, derived))
+        before, after = _index_conclusions(stored), _index_conclusions(derived)
         for key in dict.fromkeys([*before, *after]):
             old, new = before.get(key), after.get(key)
             if old != new:

@@ -97,7 +97,7 @@ def _update_association_gaps(
         association_state, evaluation_time, owners, decided_account_ids, bands=policy.activity_bands
     )
     evaluated_channels = policy.channels | {""}  # "": gaps of the association itself
-    rule_matches = apply_rules(context, policy.rules, policy.catalogue)
+    rule_matches = apply_rules(context, policy.rules)
     evaluated_matches = {
         key: rule_match
         for key, rule_match in rule_matches.items()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.links.domains import find_rdap_service, get_own_domain
@@ -47,7 +48,7 @@ NON_ACCOUNT_KINDS = frozenset(
 """Kinds of links that lead to no account; only rules about the registry use them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EvaluatedAccount:
     """A registered account with its status.
 
@@ -60,7 +61,7 @@ class EvaluatedAccount:
     was_decided_in_run: bool = False
     aliases: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def channel(self) -> str:
         """Return the channel of the account."""
         return self.row.channel
@@ -93,7 +94,7 @@ class EvaluatedAccount:
         """Return True if the link names an account that is not gone."""
         return self.is_account and not self.is_gone
 
-    @property
+    @cached_property
     def present_finding(self) -> Finding | None:
         """Return the last conclusive finding if the account is present, else None.
 
@@ -162,6 +163,11 @@ class MatchOutcome(StrEnum):
     """It opens the gap, but this run does not count."""
     ENDED = "ended"
     """The cause of the gap ended, and something else is doubted. An open gap closes."""
+
+    @property
+    def certainty(self) -> int:
+        """Return 0 if nothing is known, 2 if the gap opens at once, else 1."""
+        return 0 if self is MatchOutcome.UNKNOWN else 1 + self.confirms
 
     @property
     def counts(self) -> bool:

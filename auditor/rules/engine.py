@@ -71,29 +71,17 @@ GapKey = tuple[str, str, str, str]
 """Association, channel, code and subject: what identifies a gap from run to run."""
 
 
-def apply_rules(
-    context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
-) -> dict[GapKey, RuleMatch]:
-    """Return one match with its severity for each gap; if several rules match, the most certain.
+def apply_rules(context: RuleContext, rules: Iterable[Rule]) -> dict[GapKey, RuleMatch]:
+    """Return one match for each gap; if several rules match, the first of the most certain.
 
     `update_gaps` confirms it or not.
     """
     best: dict[GapKey, RuleMatch] = {}
     for rule in rules:
-        definition = catalogue[rule.code]
         for found in rule.find_matches(context):
-            severity = found.severity or definition.get_severity(found.channel)
-            rule_match = replace(found, severity=severity)
             key = (context.association.id, found.channel, rule.code, found.subject)
-            # Of equally certain matches, `max` returns the first.
-            rivals = (best.get(key, rule_match), rule_match)
-            best[key] = max(
-                rivals,
-                key=lambda rival: (
-                    rival.outcome is not MatchOutcome.UNKNOWN,
-                    rival.outcome.confirms,
-                ),
-            )
+            if best.setdefault(key, found).outcome.certainty < found.outcome.certainty:
+                best[key] = found
     return best
 
 
@@ -129,7 +117,7 @@ def update_gaps(
                 association,
                 channel,
                 code,
-                rule_match.severity,
+                catalogue[code].get_severity(channel),
                 first_seen=now,
                 run_count=0,
                 subject=subject,
@@ -159,7 +147,7 @@ def _update_gap(
         changes |= {
             "params": rule_match.params,
             "evidence": rule_match.evidence,
-            "severity": rule_match.severity,
+            "severity": rule_match.severity or catalogue[gap.code].get_severity(gap.channel),
         }
     if is_confirmed and not is_open:
         changes["opened_at"] = now

@@ -304,7 +304,8 @@ def _remove_dead_links(
     site: EvaluatedAccount, accounts: Iterable[EvaluatedAccount]
 ) -> EvaluatedAccount:
     finding = site.status.last_known_finding
-    if site.channel != WEBSITE_CHANNEL or finding is None:
+    has_gone_accounts = any(account.is_gone for account in accounts)
+    if site.channel != WEBSITE_CHANNEL or finding is None or not has_gone_accounts:
         return site
     # A dead link leads to gone accounts only.
     remaining_links = [

@@ -43,7 +43,6 @@ from storage.models.summaries import (
     SummaryVersion,
 )
 from storage.read_model import consistency
-from storage.sanitize import sanitize
 from storage.tables.core import GAP, JsonModelType
 from storage.tables.summaries import (
     ASSOCIATION_FACET,
@@ -114,7 +113,7 @@ class SummaryRepository(Repository):
         removed. One that was changed meanwhile stays stale and as it was. Return False, and store
         nothing, if the stored version is another one by now.
         """
-        records_by_id = {record.summary.id: sanitize(record) for record in records}
+        records_by_id = {record.summary.id: record for record in records}
         with self._database.begin_write() as connection:
             if _load_summary_version(connection, lock_row=True) != version:
                 return False

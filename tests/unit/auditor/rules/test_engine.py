@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import (
     MAX_ANSWER_AGE,
     DomainExpiry,
@@ -66,7 +65,6 @@ def find_matches(rule, *accounts, association=NOUR, **context_fields):
     matches = apply_rules(
         RuleContext(association, accounts, NOW, RUN_STARTED_AT, **context_fields),
         [RULE.validate_python(rule)],
-        load_gap_catalogue(),
     )
     return {(rule_match.channel, rule_match.subject): rule_match for rule_match in matches.values()}
 
@@ -646,9 +644,7 @@ def test_two_rules_of_one_gap_give_one_candidate():
         reason=Reason.NOT_FOUND,
         unconfirmed_streak=Streak("present", NOW, NOW),
     )
-    matches = apply_rules(
-        RuleContext(NOUR, (gone_account,), NOW, RUN_STARTED_AT), rules, load_gap_catalogue()
-    )
+    matches = apply_rules(RuleContext(NOUR, (gone_account,), NOW, RUN_STARTED_AT), rules)
     assert [rule_match.outcome.confirms for rule_match in matches.values()] == [True]
 
 

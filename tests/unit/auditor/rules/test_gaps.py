@@ -226,7 +226,7 @@ def replay_runs(runs, status=AccountStatus(1), rows=(), start=0):  # noqa: B008 
         )
         new_rows = update_gaps(
             rows,
-            apply_rules(context, RULES, CATALOGUE),
+            apply_rules(context, RULES),
             CATALOGUE,
             run_at,
             unreliable_channels={"facebook"} if is_unreliable else set(),

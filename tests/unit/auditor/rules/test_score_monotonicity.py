@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from auditor.conclusions.association_view import build_association_view
-from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import UNREACHABLE_REASONS
 from auditor.rules.association import build_rule_context
 from auditor.rules.association_state import AssociationState, EvaluationTime, find_account_owners
@@ -162,7 +161,7 @@ def find_gap_codes(association_state):
         {("facebook", "u:nour"): ("nour", "amal")},
         association_state.statuses,
     )
-    matches = apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
+    matches = apply_rules(rule_context, CONFIG.rules)
     return {
         code
         for (_, _, code, _), rule_match in matches.items()
