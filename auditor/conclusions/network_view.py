@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
 from operator import attrgetter
 
 from auditor.conclusions.association_view import AssociationView, build_association_view
@@ -27,6 +26,7 @@ from auditor.rules.association_state import (
 )
 from auditor.rules.engine import get_sort_key
 from probes.models.finding import Presence, Reason
+from storage.database.connection import split_into_batches
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.models.summaries import ListedGap
 from storage.store import Store
@@ -157,8 +157,7 @@ def _iter_current_views(
 ) -> Iterator[AssociationView]:
     """Yield these associations after the latest evaluated run, read in batches."""
     evaluation_time = get_current_evaluation_time(latest_run)
-    remaining_ids = iter(ids)
-    while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
+    for batch_ids in split_into_batches(ids, ASSOCIATION_BATCH_SIZE):
         data = store.conclusions.load_association_data(batch_ids)
         states = list(assemble_association_states(data["associations"], data))
         keys = set().union(*map(collect_account_keys, states))

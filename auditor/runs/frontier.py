@@ -26,7 +26,6 @@ from auditor.runs.plan import (
     CheckPriority,
     build_account_filter,
     build_batches,
-    iter_plan_positions,
 )
 from auditor.runs.state import RequestCounts, RunDeadline
 from probes.http.host_state import HostLock
@@ -71,11 +70,12 @@ class Frontier:
         should_check = build_account_filter(
             self.app.store.decisions.list_decisions(run.as_of), self.app.config, run.as_of
         )
-        rows = filter(should_check, self.app.store.observations.list_pending_accounts(run))
-        if self.app.store.runs.is_evaluated(run.id):
-            rows = filter(lambda row: row.added_at is not None and row.added_at <= run.as_of, rows)
-        positions = iter_plan_positions(
-            priority, rows, self.app.store.statuses.list_account_statuses()
+        is_evaluated = self.app.store.runs.is_evaluated(run.id)
+        positions = (
+            priority.compute_position(row, check_times)
+            for row, check_times in self.app.store.observations.list_pending_accounts(run)
+            if should_check(row)
+            and (not is_evaluated or (row.added_at is not None and row.added_at <= run.as_of))
         )
         self.app.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
         self.planned_count = self.count_remaining()

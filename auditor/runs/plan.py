@@ -8,7 +8,7 @@ share one queue, so refusals in a row can be counted. Small hosts are put togeth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil, inf
@@ -20,7 +20,7 @@ from auditor.config.schema import Config
 from auditor.rules.association_state import is_disowning, select_decisions_in_force
 from probes.links import channel_registry
 from probes.models.finding import LinkKind
-from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision
+from storage.models.audit import AccountRow, AuditRun, CheckTimes, Decision
 from storage.runs.plan import PlanBatch, PlanPosition, compute_host_bucket
 
 UNCHECKED_KINDS = frozenset({LinkKind.NONE, LinkKind.INVALID})
@@ -55,22 +55,6 @@ MAX_OVERDUE_MINUTES = 2**29 - 1
 ACCOUNT_ID_BITS = 32
 
 
-def iter_plan_positions(
-    priority: CheckPriority, rows: Iterable[AccountRow], account_statuses: Iterable[AccountStatus]
-) -> Iterator[PlanPosition]:
-    """Yield the position of each account.
-
-    Accounts and statuses are both ordered by account id, so they are merged without loading them.
-    """
-    statuses = iter(account_statuses)
-    status = next(statuses, None)
-    for row in rows:
-        while status is not None and status.account_id < row.id:
-            status = next(statuses, None)
-        has_status = status is not None and status.account_id == row.id
-        yield priority.compute_position(row, status if has_status else None)
-
-
 def build_account_filter(
     decisions: Iterable[Decision], config: Config, now: datetime
 ) -> Callable[[AccountRow], bool]:
@@ -103,16 +87,14 @@ class CheckPriority:
     circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     api_channels: Collection[str] = ()
 
-    def compute_position(
-        self, row: AccountRow, account_status: AccountStatus | None
-    ) -> PlanPosition:
+    def compute_position(self, row: AccountRow, check_times: CheckTimes) -> PlanPosition:
         """Return the position of an account in the plan."""
         account_id = row.id
-        overdue_seconds = compute_overdue_seconds(account_status, self.previous_run)
+        overdue_seconds = compute_overdue_seconds(check_times, self.previous_run)
         if row.channel in self.api_channels:
             # The account that has been unknown for longest comes first. If the API budget ends the
             # run early, other accounts come first in the next run.
-            decided_at = account_status.decided_at if account_status else None
+            decided_at = check_times.decided_at
             decided_minute = int(decided_at.timestamp() / SECONDS_PER_MINUTE) if decided_at else 0
             # all accounts that are checked by API have one host bucket: they share its calls
             host_bucket = compute_host_bucket("api")
@@ -145,18 +127,16 @@ def get_host_concurrency(config: Config) -> int:
     return config.fetch.concurrency
 
 
-def compute_overdue_seconds(
-    account_status: AccountStatus | None, previous_run: AuditRun | None
-) -> float:
+def compute_overdue_seconds(check_times: CheckTimes, previous_run: AuditRun | None) -> float:
     """Return how many seconds before the last finished run an account was last checked.
 
     0 for every account that this run reached; infinity for one that has never been checked.
     """
     if previous_run is None:
         return 0.0
-    if account_status is None or account_status.checked_at is None:
+    if check_times.checked_at is None:
         return inf
-    return max(0.0, (previous_run.started_at - account_status.checked_at).total_seconds())
+    return max(0.0, (previous_run.started_at - check_times.checked_at).total_seconds())
 
 
 def _build_rank(overdue_seconds: float, tie_breaker: int) -> int:

@@ -52,10 +52,10 @@ MAX_UPGRADE_BACKUPS = 2
 """Copies made before upgrades that are kept."""
 
 
-def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    """Yield the values in their order, in batches of `QUERY_BATCH_SIZE`."""
+def split_into_batches(values: Iterable[T], size: int = QUERY_BATCH_SIZE) -> Iterator[Sequence[T]]:
+    """Yield the values in their order, in batches of this size."""
     remaining = iter(values)
-    while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
+    while batch := list(islice(remaining, size)):
         yield batch
 
 

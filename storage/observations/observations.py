@@ -25,6 +25,7 @@ from storage.models.audit import (
     AccountPresence,
     AccountRow,
     AuditRun,
+    CheckTimes,
     DomainCheck,
     LastObservation,
     Observation,
@@ -40,8 +41,8 @@ from storage.observations.rows import (
 )
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, AUDIT_RUN
-from storage.tables.mappers import to_account_row, to_domain_check
-from storage.tables.runs import DOMAIN_CHECK, OBSERVATION, PROBE_RESULT
+from storage.tables.mappers import CHECK_TIME_COLUMNS, to_account_row, to_domain_check
+from storage.tables.runs import CHECK_TIMES, DOMAIN_CHECK, OBSERVATION, PROBE_RESULT
 
 LOOKBACK_RUNS = 30
 """How many runs are searched for the last conclusive observation of an account."""
@@ -84,15 +85,17 @@ class ObservationRepository(Repository):
                     )
                 )
 
-    def list_pending_accounts(self, run: AuditRun) -> Iterator[AccountRow]:
-        """Return the listed accounts that the run has not observed yet."""
+    def list_pending_accounts(self, run: AuditRun) -> Iterator[tuple[AccountRow, CheckTimes]]:
+        """Yield the listed accounts that the run has not observed yet, with their check times."""
         is_observed = and_(OBSERVATION.c.account_id == ACCOUNT.c.id, OBSERVATION.c.run_id == run.id)
         query = (
-            select(ACCOUNT)
+            select(ACCOUNT, *CHECK_TIME_COLUMNS)
             .outerjoin(OBSERVATION, is_observed)
+            .outerjoin(CHECK_TIMES, CHECK_TIMES.c.account_id == ACCOUNT.c.id)
             .where(OBSERVATION.c.run_id.is_(None), ACCOUNT.c.withdrawn_at.is_(None))
         )
-        return map(to_account_row, self._database.stream_rows(query, ACCOUNT.c.id))
+        for row in self._database.stream_rows(query, ACCOUNT.c.id):
+            yield to_account_row(row), CheckTimes(row.id, row.checked_at, row.decided_at)
 
     def list_observations(
         self,

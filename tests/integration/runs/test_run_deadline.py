@@ -14,7 +14,7 @@ from probes.http.fetcher import FetchOptions
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 from storage.errors import LaterRunDoneError
-from storage.models.audit import AccountStatus, AuditRunState
+from storage.models.audit import AuditRunState, CheckTimes
 from tests.support.mini_network import START, interrupt_run, link, night_of, register
 
 HOUR = 3600.0
@@ -184,18 +184,16 @@ async def test_run_before_a_stored_run_is_refused(app, timer):
 
 def test_platforms_come_first_then_longest_waiting_sites():
     site, page = link("a", "website", "a"), link("b", "facebook", "b")
-    overdue, on_time = (AccountStatus(1, checked_at=night_of(day)) for day in (7, 9))
+    overdue, on_time = (CheckTimes(1, night_of(day), None) for day in (7, 9))
     priority = CheckPriority(Mock(started_at=night_of(9)))
-    ordered = ((page, on_time), (site, None), (site, overdue), (site, on_time))
+    ordered = ((page, on_time), (site, CheckTimes(1, None, None)), (site, overdue), (site, on_time))
     rounds = [priority.compute_position(*pair).round for pair in ordered]
     assert rounds == sorted(set(rounds))
 
 
 def test_waiting_time_counts_until_the_previous_run():
     last_run = Mock(started_at=night_of(3))
-    later = AccountStatus(1, checked_at=night_of(3) + timedelta(hours=1))
-    earlier = AccountStatus(1, checked_at=night_of(1))
-    statuses = (None, AccountStatus(1), later, earlier)
-    overdue = [compute_overdue_seconds(status, last_run) for status in statuses]
-    assert overdue == [inf, inf, 0, 2 * 86400]
-    assert compute_overdue_seconds(None, None) == 0
+    checked_at = (None, night_of(3) + timedelta(hours=1), night_of(1))
+    overdue = [compute_overdue_seconds(CheckTimes(1, time, None), last_run) for time in checked_at]
+    assert overdue == [inf, 0, 2 * 86400]
+    assert compute_overdue_seconds(CheckTimes(1, None, None), None) == 0

@@ -156,7 +156,7 @@ def test_paged_reading_misses_no_row_and_allows_writes(store):
     run = store.runs.begin_or_resume(DAY, NOW)
     recorded = sum(
         store.observations.record([observe(account.id, run)])
-        for account in itertools.islice(store.observations.list_pending_accounts(run), 3)
+        for account, _ in itertools.islice(store.observations.list_pending_accounts(run), 3)
     )
     assert recorded == 3
     assert len(list(store.observations.list_pending_accounts(run))) == 2497
