@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -68,6 +69,7 @@ E164_NUMBER_PATTERN = re.compile(r"\+(212[5-8]\d{8}|(?!212)[1-9]\d{7,14})")
 """A number with its country code has 8 to 15 digits (E.164)."""
 
 
+@lru_cache(maxsize=1024)
 def normalize_phone(phone: str | None) -> str | None:
     """Return the number with its country code and without a plus, as `212612345678`.
 

@@ -326,7 +326,7 @@ class Repository:
     def _load_all(self, query: Executable, convert: Callable[[Any], T]) -> list[T]:
         """Return what `convert` makes of the rows of a query."""
         with self._database.begin_read() as connection:
-            return list(map(convert, connection.execute(query)))
+            return list(map(convert, connection.execute(query).all()))
 
     def _load_first(self, query: Executable, convert: Callable[[Any], T]) -> T | None:
         """Return what `convert` makes of the first row of a query, or None."""

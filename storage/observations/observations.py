@@ -155,7 +155,7 @@ class ObservationRepository(Repository):
             .join(OBSERVATION, is_observed)
             .where(ACCOUNT.c.association.in_(list(associations)), ACCOUNT.c.withdrawn_at.is_(None))
         )
-        return self._load_all(query, lambda row: (*row[:-1], PRESENCE_BY_CODE[row.presence]))
+        return self._load_all(query, lambda row: (*row[:-1], PRESENCE_BY_CODE[row[-1]]))
 
     def list_findings_of_accounts(
         self, run_id: int, account_ids: Iterable[int]

@@ -178,6 +178,12 @@ class Translator:
         """Return several texts, joined by the comma of the language."""
         return self._to_medium("، " if self.language == "ar" else ", ").join(parts)
 
+    def describe_status(self, channel: str, status: str, reason: str | None) -> str:
+        """Return the name of a channel and its status, and why it could not be checked."""
+        text = self.format_pair(self.channel_name(channel), self.term("channel_status", status))
+        cause = self.term("cause", reason or "")
+        return self._to_medium("{} ({})").format(text, cause) if cause else text
+
     def channel_name(self, name: str) -> str:
         """Return the name of a channel."""
         return self._gap_catalogue.label("channel", name, self.language)

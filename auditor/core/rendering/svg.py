@@ -103,6 +103,17 @@ def draw_strip(states: Sequence[str]) -> Markup:
     return STRIP_SVG.format(start, paths)
 
 
+@lru_cache(maxsize=1024, typed=True)
+def draw_icon(name: str, style: str, text: str = "") -> Markup:
+    """Return an icon of `_status.html` with a class, then a text for screen readers.
+
+    It is cached, because a grid has 800 icons of few kinds.
+    """
+    return ICON_SVG.format(style, name) + (HIDDEN_TEXT.format(text) if text else "")
+
+
+ICON_SVG = Markup('<svg class="icon {}" aria-hidden="true"><use href="#i-{}"/></svg>')
+HIDDEN_TEXT = Markup('<span class="unseen">{}</span>')
 STRIP_SVG = Markup(
     '<svg class="strip" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
 )

@@ -21,7 +21,13 @@ from auditor.core.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.core.i18n.translator import Translator, to_breakable_url
 from auditor.core.reference.gap_catalogue import get_gap_kind
 from auditor.core.reference.places import SHORT_REGION_NAMES
-from auditor.core.rendering.svg import REGION_TILES, draw_strip, draw_trend, is_flat_trend
+from auditor.core.rendering.svg import (
+    REGION_TILES,
+    draw_icon,
+    draw_strip,
+    draw_trend,
+    is_flat_trend,
+)
 
 
 def get_html_translator(language: str) -> Translator:
@@ -58,8 +64,10 @@ def _get_template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        cache=cache,
         form_limits=form_limits,
         language_names=LANGUAGE_NAMES,
+        draw_icon=draw_icon,
         draw_strip=draw_strip,
         draw_trend=draw_trend,
         is_flat_trend=is_flat_trend,

@@ -6,6 +6,7 @@ association reads only rows of that association.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import count
 from operator import attrgetter, itemgetter
@@ -35,6 +36,13 @@ from storage.models.audit import (
 from storage.models.summaries import AssociationSummary, ChannelStatus, ChannelSummary, OpenGap
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply
+
+Strips = dict[tuple[str, str], tuple[str, ...]]
+"""The state in each run, the oldest first, by association and channel.
+
+It is "present", "absent", "unknown", or "" if nothing was checked. A channel that is present and
+does not work, such as a parked website, is "absent".
+"""
 
 
 def load_grid_rows(
@@ -70,13 +78,12 @@ def load_grid_rows(
                 problem = gap
                 break
         others = [channel for channel in summary.channels if channel not in channels]
-        cells = [_build_cell(summary, channel, broken_since) for channel in channels]
-        other_cells = [_build_cell(summary, channel, broken_since) for channel in others]
-        other_cells = [cell for cell in other_cells if cell["has_account"]]
-        for cell in (*cells, *other_cells):
-            key = (summary.id, cell["channel"])
-            cell |= {"account_id": account_ids.get(key), "strip": strips.get(key, ())}
-        statuses = {cell["status"] for cell in (*cells, *other_cells)}
+        cells, other_cells = (
+            [_build_cell(summary, channel, broken_since, account_ids, strips) for channel in names]
+            for names in (channels, others)
+        )
+        other_cells = [cell for cell in other_cells if cell.has_account]
+        statuses = {cell.status for cell in (*cells, *other_cells)}
         contact = contacts.get(summary.id)
         row = {
             "summary": summary,
@@ -104,22 +111,47 @@ def find_broken_days(
     return days
 
 
+@dataclass(frozen=True, slots=True)
+class GridCell:
+    """An association on a channel.
+
+    `reason` is why it could not be checked, and `account_id` the account that was checked last.
+    """
+
+    channel: str
+    status: ChannelStatus
+    last_activity: date | None
+    broken_since: date | None
+    reason: str | None
+    account_id: int | None
+    strip: tuple[str, ...]
+
+    @property
+    def has_account(self) -> bool:
+        """Return True if the association has an account there."""
+        return self.status not in {ChannelStatus.NONE, ChannelStatus.BY_CHOICE}
+
+
 def _build_cell(
-    summary: AssociationSummary, channel: str, broken_since: Mapping[tuple[str, str], date]
-) -> dict[str, Any]:
-    """Return an association on a channel. `reason` is why it could not be checked."""
-    channel_summary = summary.channels.get(channel)
+    summary: AssociationSummary,
+    channel: str,
+    broken_since: Mapping[tuple[str, str], date],
+    account_ids: Mapping[tuple[str, str], int],
+    strips: Strips,
+) -> GridCell:
+    channel_summary, key = summary.channels.get(channel), (summary.id, channel)
     # A channel without a summary was configured after the summary was made.
     status = channel_summary.status if channel_summary else ChannelStatus.NOT_CHECKED
     reasons = [reason for name, reason in summary.unchecked if name == channel and reason]
-    return {
-        "channel": channel,
-        "status": status,
-        "has_account": status not in {ChannelStatus.NONE, ChannelStatus.BY_CHOICE},
-        "last_activity": channel_summary.last_activity if channel_summary else None,
-        "broken_since": broken_since.get((summary.id, channel)),
-        "reason": reasons[0] if reasons and status is ChannelStatus.UNKNOWN else None,
-    }
+    return GridCell(
+        channel,
+        status,
+        channel_summary.last_activity if channel_summary else None,
+        broken_since.get(key),
+        reasons[0] if reasons and status is ChannelStatus.UNKNOWN else None,
+        account_ids.get(key),
+        strips.get(key, ()),
+    )
 
 
 def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list[str]:
@@ -137,13 +169,6 @@ def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list
 STATES_BY_WEIGHT = ("present", "unknown", "absent", "")
 """If an association has several accounts on a channel, the first of these states is shown."""
 
-Strips = dict[tuple[str, str], tuple[str, ...]]
-"""The state in each run, the oldest first, by association and channel.
-
-It is "present", "absent", "unknown", or "" if nothing was checked. A channel that is present and
-does not work, such as a parked website, is "absent".
-"""
-
 
 def load_check_history(
     store: Store,
@@ -158,10 +183,10 @@ def load_check_history(
     runs = store.runs.list_evaluated(run_count)
     run_ids = list(filter(None, map(attrgetter("id"), runs)))
     presences = store.observations.list_presences(associations, run_ids)
-    account_ids = {}
-    for presence in sorted(presences, key=lambda presence: run_ids.index(presence[3])):
-        association, channel, account_id, *_ = presence
-        account_ids[association, channel] = account_id
+    account_ids = {
+        (association, channel): account_id
+        for association, channel, account_id, *_ in sorted(presences, key=itemgetter(3))
+    }
     return build_strips(runs, presences, broken_since), account_ids
 
 
@@ -174,21 +199,20 @@ def build_strips(
 
     `broken_since` has the days since which channels are broken (see `find_broken_days`).
     """
-    results = defaultdict[tuple[str, str], dict[int | None, set[str]]](lambda: defaultdict(set))
+    results = defaultdict[tuple[str, str], dict[int, str]](dict)
     run_by_id = {run.id: run for run in runs}
     for association, channel, _, run_id, presence in presences:
-        run, broken_day = run_by_id[run_id], broken_since.get((association, channel), date.max)
+        run, key = run_by_id[run_id], (association, channel)
         state = Presence.UNKNOWN if channel in run.unreliable_channels else presence
-        if state is Presence.PRESENT and run.day >= broken_day:
+        if state is Presence.PRESENT and run.day >= broken_since.get(key, date.max):
             state = Presence.ABSENT
-        results[association, channel][run_id].add(state.value)
-    strips = {}
-    for key, states_by_run in results.items():
-        strips[key] = tuple(
-            min(states_by_run[run_id], key=STATES_BY_WEIGHT.index, default="")
-            for run_id in run_by_id
-        )
-    return strips
+        states = results[key]
+        if STATES_BY_WEIGHT.index(state) < STATES_BY_WEIGHT.index(states.get(run_id, "")):
+            states[run_id] = state
+    return {
+        key: tuple(states.get(run_id, "") for run_id in run_by_id)
+        for key, states in results.items()
+    }
 
 
 MAX_EVENTS = 60
