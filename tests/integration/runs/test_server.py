@@ -29,6 +29,7 @@ from auditor.core.errors import ConfigError
 from storage.models.audit import Association, AuditRunState
 from storage.models.summaries import ALL_FACET
 from tests.support.mini_network import opened
+from tests.support.process_groups import wait_until
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 HERE = WebSettings(port=0)
@@ -87,9 +88,12 @@ async def test_page_waits_for_few_stale_summaries_and_service_updates_many(tmp_p
     app.store.registry.save_registry(associations, [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 0
     stop = asyncio.Event()
+    service = asyncio.create_task(refresh_summaries_periodically(app, stop))
+    await asyncio.to_thread(
+        wait_until, lambda: app.store.counts.get_facet_counts().get(ALL_FACET) == len(associations)
+    )
     stop.set()
-    await refresh_summaries_periodically(app, stop)
-    assert app.store.counts.get_facet_counts()[ALL_FACET] == MAX_STALE_WHILE_READING + 1
+    await service
     app.store.registry.save_registry([*associations, Association("new", "A new one")], [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 1
     app.store.close()
