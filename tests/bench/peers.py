@@ -55,10 +55,18 @@ def run_rival_again(farm: Farm, folder: Path) -> tuple[Cost, str]:
     return run_rival(farm, folder, "--conditional")
 
 
+def run_floor(farm: Farm, folder: Path) -> tuple[Cost, str]:
+    """Return the cost of fetching, parsing and storing alone (`floor.py`), and the pages."""
+    script = Path(__file__).with_name("floor.py")
+    cost = _measure(farm, folder, RIVAL.with_name("python"), script, "links.txt", "pages")
+    return cost, f"{cost.out.strip()} pages parsed and stored; judges nothing"
+
+
 PEERS = {
     "lychee": (LYCHEE, run_lychee),
     "rival": (RIVAL, run_rival),
     "rival_again": (RIVAL, run_rival_again),
+    "floor": (RIVAL, run_floor),
 }
 """The program of each peer, and the function that measures it in an empty folder."""
 
@@ -68,7 +76,8 @@ def _measure(farm: Farm, folder: Path, *command: str | Path) -> Cost:
     links = [link for site in farm.list_site_links() for link in site]
     (folder / "links.txt").write_text("\n".join(links))
     proxies = {name: "" for name in os.environ if name.lower().endswith("_proxy")}
-    env = {**proxies, "SSL_CERT_FILE": str(farm.folder / "ca.pem")}
+    trust = dict.fromkeys(("SSL_CERT_FILE", "CURL_CA_BUNDLE"), str(farm.folder / "ca.pem"))
+    env = {**proxies, **trust}
     return measure_command(list(map(str, command)), folder=folder, env=env)
 
 
