@@ -7,7 +7,7 @@ docs/explanations/platforms.md.
 """
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,23 +66,7 @@ MAX_ERROR_CHARS = 10_000
 
 
 def parse_pages_response(page: Page) -> ApiResponse:
-    """Return the pages of a response by the requested id or name."""
-    return _parse_nodes(page, _to_page_data)
-
-
-def parse_posts_response(page: Page) -> ApiResponse:
-    """Return the times of the last posts as `published_times`, by the requested id.
-
-    Error 10, no access to posts, is not a refusal of other calls.
-    """
-    response = _parse_nodes(page, _to_post_times)
-    if response.refusal is not None and response.refusal[0] is Reason.NOT_CONFIGURED:
-        return replace(response, refusal=None, no_items_error=response.refusal)
-    return response
-
-
-def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiResponse:
-    """Return the data of the nodes with an id by the requested value, or the error of the response.
+    """Return the pages of a response by the requested id or name, or its error.
 
     The code of an error says whether it is about the key, the API or single values. Its message
     lists these values, and the other ones of the batch are not answered.
@@ -105,28 +89,37 @@ def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiRes
             is_single_item_error=True,
             no_items_error=(reason, message),
         )
-    items = {name.lower(): to_data(node) for name, node in data.items() if _extract_page_id(node)}
+    items = {
+        name.lower(): _read_page(node) for name, node in data.items() if _extract_page_id(node)
+    }
     return ApiResponse(items, is_well_formed=True) if items else build_status_response(page)
+
+
+def parse_posts_response(page: Page) -> ApiResponse:
+    """Return the pages of a response with their posts by the requested id.
+
+    Error 10, no access to posts, is not a refusal of other calls.
+    """
+    response = parse_pages_response(page)
+    if response.refusal is not None and response.refusal[0] is Reason.NOT_CONFIGURED:
+        return replace(response, refusal=None, no_items_error=response.refusal)
+    return response
 
 
 def _extract_page_id(node: Any) -> str:
     return keep_match(_ID_PATTERN, get_nested(node, "id"))
 
 
-def _to_page_data(node: Any) -> dict[str, Any]:
-    website = get_text(node, "website")
+def _read_page(node: Any) -> dict[str, Any]:
+    website, posts = get_text(node, "website"), get_nested(node, "published_posts", "data")
     return {
         "id": _extract_page_id(node),
         "name": clean_api_text(get_nested(node, "name")),
         "username": keep_match(_USERNAME_PATTERN, get_nested(node, "username")),
         "is_unpublished": get_nested(node, "is_published") is False,
         "website_urls": re.split(r"[\s,;]+", website[:MAX_TEXT_CHARS].strip())[:MAX_WEBSITE_URLS],
+        "published_times": [get_nested(post, "created_time") for post in as_list(posts)],
     }
-
-
-def _to_post_times(node: Any) -> dict[str, Any]:
-    posts = as_list(get_nested(node, "published_posts", "data"))
-    return {"published_times": [get_nested(post, "created_time") for post in posts]}
 
 
 def _find_faulty_values(
