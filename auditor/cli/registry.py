@@ -238,8 +238,9 @@ def import_registry(
             return
         if is_confirmed := bool(is_asked and preview.lines):
             _ask_for_confirmation(preview, table_format)
-        elif prune and not yes:
-            _refuse_pruning(preview, spreadsheet)
+        elif prune and not yes and preview.changes.associations_pruned:
+            reason = f"{preview.describe_unlisted_associations(ENGLISH)[:-1]}; nothing was imported"
+            raise InputError(str(spreadsheet), reason, "--yes, or a file with all associations")
         with show_progress("saving the registry", quiet=cli_context.quiet):
             preview = compare(
                 dry_run=False,
@@ -251,13 +252,6 @@ def import_registry(
         raise InputError(str(spreadsheet), reason, "the same command again")
     _print_import(preview, cli_context, table_format, is_confirmed=is_confirmed)
     _exit_if_errors(import_result)
-
-
-def _refuse_pruning(preview: ImportPreview, spreadsheet: Path) -> None:
-    """Raise InputError if an import would remove associations."""
-    if preview.changes.associations_pruned:
-        reason = f"{preview.describe_unlisted_associations(ENGLISH)[:-1]}; nothing was imported"
-        raise InputError(str(spreadsheet), reason, "--yes, or a file with all associations")
 
 
 def _print_import(

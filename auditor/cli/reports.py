@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -74,10 +73,6 @@ def gaps(
     table_format = choose_table_format(requested_format, as_json=as_json)
     filters = {"association": association, "channel": channel, "code": code}
     cli_context = get_cli_context(context)
-
-    def name_gap(item: Mapping[str, Any]) -> str:
-        return translator.gap_title(item["code"], item["channel"], "label", item["params"])
-
     is_table, translator = table_format == "table", Translator(cli_context.language)
     with cli_context.open_app_for_reading() as app:
         items = _load_gap_items(app, association, translator.language if is_table else "")
@@ -95,7 +90,16 @@ def gaps(
         build_row=lambda item: {
             **item,
             "opened_at": (item["opened_at"] or "")[:10],
-            **({"gap_code": item["code"], "code": name_gap(item)} if is_table else {}),
+            **(
+                {
+                    "gap_code": item["code"],
+                    "code": translator.gap_title(
+                        item["code"], item["channel"], "label", item["params"]
+                    ),
+                }
+                if is_table
+                else {}
+            ),
         },
         words={"kind": partial(translator.label, "gap_kind")},
         headings=partial(translator.term, "heading"),

@@ -277,7 +277,11 @@ def build_association_view(
         association=association_state.association,
         accounts=tuple(accounts),
         gaps=tuple(engine.select_visible_gaps(open_gaps, catalogue)),
-        watched_gaps=tuple(filter(is_watched, engine.select_visible_gaps(unclosed, catalogue))),
+        watched_gaps=tuple(
+            gap
+            for gap in engine.select_visible_gaps(unclosed, catalogue)
+            if gap.opened_at is None and get_gap_kind(gap) is GapKind.BROKEN
+        ),
         all_gaps=tuple(gaps),
         proposals=tuple(proposals),
         unchecked=(
@@ -310,11 +314,6 @@ def find_next_change_date(
         if end > run_started_at:
             change_dates.add(end.date())
     return min(change_dates - {date.max}, default=None)
-
-
-def is_watched(gap: Gap) -> bool:
-    """Return True if an unclosed gap is something broken that too few runs have confirmed."""
-    return gap.opened_at is None and get_gap_kind(gap) is GapKind.BROKEN
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:

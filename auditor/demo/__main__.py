@@ -28,7 +28,7 @@ from auditor.demo.proxy import CertificateAuthority, FakeWebProxy
 async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
     """Serve the fake web until standard input ends."""
     authority = CertificateAuthority()
-    authority.write_root_certificate(ca_file)
+    authority.root.cert_pem.write_to_path(str(ca_file))
     proxy = FakeWebProxy(FakeWeb(), authority, DemoRun(run_number, 14, datetime.now(UTC)))
     server = await proxy.listen(port)
     gc.freeze()  # the fake web lives as long as the process; do not scan it

@@ -165,7 +165,8 @@ def respond_youtube(accounts: Accounts, request: FakeRequest, demo_run: DemoRun)
     if association is None or demo_run.number == UNRELIABLE_YOUTUBE_RUN:
         return text_response(render_page("youtube_missing.html"), 404)
     scenario = association.get_scenario("youtube")
-    if is_terminated(association, demo_run):
+    terminated_in_run = scenario.get("terminated_in_run")
+    if terminated_in_run and demo_run.number >= terminated_in_run:
         return text_response(render_page("youtube_terminated.html"))
     if scenario.get("consent_run") == demo_run.number:
         return redirect_response(
@@ -182,12 +183,6 @@ def respond_youtube(accounts: Accounts, request: FakeRequest, demo_run: DemoRun)
 def respond_youtube_consent(_accounts: Accounts, _: FakeRequest, _run: DemoRun) -> FakeResponse:
     """Return the consent page that YouTube serves in some countries."""
     return text_response(render_page("youtube_consent.html"))
-
-
-def is_terminated(association: DemoAssociation, demo_run: DemoRun) -> bool:
-    """Return True if YouTube has terminated the channel."""
-    first_run = association.get_scenario("youtube").get("terminated_in_run")
-    return first_run is not None and demo_run.number >= first_run
 
 
 def build_youtube_channel(association: DemoAssociation, demo_run: DemoRun) -> dict[str, Any]:

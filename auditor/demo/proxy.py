@@ -13,7 +13,6 @@ import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import trustme
@@ -29,19 +28,15 @@ class CertificateAuthority:
     """
 
     def __init__(self) -> None:
-        self._root = trustme.CA()
+        self.root = trustme.CA()
         self._contexts: dict[tuple[str, datetime], ssl.SSLContext] = {}
-
-    def write_root_certificate(self, path: Path) -> None:
-        """Write the root certificate, the `[fetch] ca_file` of the client."""
-        self._root.cert_pem.write_to_path(str(path))
 
     def get_tls_context(self, host: str, valid_until: datetime) -> ssl.SSLContext:
         """Return the server TLS context for a host, with a certificate valid until then."""
         key = (host, valid_until)
         if key not in self._contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            certificate = self._root.issue_cert(
+            certificate = self.root.issue_cert(
                 host, not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=valid_until
             )
             certificate.configure_cert(context)

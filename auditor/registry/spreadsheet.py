@@ -80,7 +80,7 @@ def read_sheets(path: Path, limits: ReadLimits = FILE_LIMITS) -> list[Sheet]:
     if len(data) > MAX_FILE_BYTES:
         raise SpreadsheetError("file_too_large", path, limit=MAX_FILE_BYTES // 1024**2)
     try:
-        if not workbook_reader.is_workbook(data):
+        if not data.startswith((workbook_reader.ZIP_MAGIC, workbook_reader.OLE_MAGIC)):
             return [_parse_csv(data, limits)]
         raw_sheets = workbook_reader.read_raw_sheets(data, limits)
     except SpreadsheetError as error:
@@ -165,11 +165,6 @@ def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _is_guarded(cell: object) -> bool:
-    """Return True if an apostrophe prevents the cell from running as a formula."""
-    return isinstance(cell, str) and GUARD_PATTERN.match(cell) is not None
-
-
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:
     """Return a table as CSV without formulas. Excel needs the BOM to read Arabic."""
     return b"".join(iter_csv_lines(table, bom=bom, delimiter=delimiter))
@@ -196,4 +191,6 @@ def guard_cells(row: Iterable[object]) -> list[object]:
 
     A text that it would take for a guarded formula gets a second apostrophe.
     """
-    return [f"'{cell}" if _is_guarded(cell) else cell for cell in row]
+    return [
+        f"'{cell}" if isinstance(cell, str) and GUARD_PATTERN.match(cell) else cell for cell in row
+    ]

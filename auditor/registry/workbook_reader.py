@@ -159,11 +159,6 @@ RawSheet = tuple[str, list[RawRow]]
 _reader_slots = BoundedSemaphore(2)
 
 
-def is_workbook(data: bytes) -> bool:
-    """Return True if the data begin like those of a workbook or another packed document."""
-    return data.startswith((ZIP_MAGIC, OLE_MAGIC))
-
-
 def read_raw_sheets(data: bytes, limits: ReadLimits) -> list[RawSheet]:
     """Return the titles and filled rows of the sheets of a workbook. Raises SpreadsheetError."""
     if data.startswith(ZIP_MAGIC) and XLSX_MEMBER not in data and ODS_MEMBER not in data:

@@ -238,22 +238,18 @@ def update_proposals(
     undecided -= find_disowned_accounts(association_state, in_force)
     max_count = len(proposals) + MAX_PROPOSALS - len(undecided)
 
-    def has_place(link: FoundLink) -> bool:
-        is_known = (link.channel, link.key) in proposals
-        return can_be_proposed(link) and (is_known or len(proposals) < max_count)
-
     for row in association_state.list_listed_accounts(now):
         observation = observations.get(row.id or 0)
         if row.channel != WEBSITE_CHANNEL or observation is None:
             continue
         if observation.finding.presence is not Presence.PRESENT:
             continue
-        for link in filter(has_place, observation.finding.links):
+        for link in filter(can_be_proposed, observation.finding.links):
             seen_at = observation.observed_at
             previous = proposals.get((link.channel, link.key))
-            if previous is None:
+            if previous is None and len(proposals) < max_count:
                 proposals[link.channel, link.key] = Proposal(association, link, seen_at, seen_at)
-            elif previous.last_seen < evaluation_time.run_started_at:
+            elif previous and previous.last_seen < evaluation_time.run_started_at:
                 proposals[link.channel, link.key] = replace(
                     previous, link=link, last_seen=seen_at, run_count=previous.run_count + 1
                 )

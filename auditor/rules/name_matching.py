@@ -184,9 +184,10 @@ def _iter_comparable_names(
     """Yield the names in the script and language of the text, or transliterated."""
     for own_name in own_names:
         own_words = own_name.get(script, _ScriptWords())
-        if own_words.distinctive_words and may_share_language(
-            displayed_words.languages, own_words.languages
-        ):
+        languages, own_languages = displayed_words.languages, own_words.languages
+        # also if the language of one name is unknown
+        may_share_language = languages & own_languages or not languages or not own_languages
+        if own_words.distinctive_words and may_share_language:
             yield own_words
         arabic_words = own_name.get("arabic", _ScriptWords())
         if ARABIC_LANGUAGE in displayed_words.languages and arabic_words.distinctive_words:
@@ -405,8 +406,3 @@ def detect_languages(name_words: Iterable[str]) -> frozenset[str]:
         if word_set & known_words:
             languages.add(language)
     return frozenset(languages)
-
-
-def may_share_language(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Return True if two names may be in the same language, or if one language is unknown."""
-    return bool(first & second) or not first or not second

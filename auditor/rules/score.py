@@ -96,20 +96,18 @@ class Score:
     version: int = SCORE_VERSION
 
 
-def get_parent_item(item: str) -> str:
-    """Return the item that this one depends on: a missing site has no HTTPS."""
-    return _get_existence_item(item.partition(".")[0])
-
-
 def _get_existence_item(channel: str) -> str:
     return "website.responds" if channel == WEBSITE_CHANNEL else f"{channel}.exists"
 
 
 def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
-    """Return the states, with that of the parent if it is bad or waived."""
+    """Return the states, with that of the parent if it is bad or waived.
+
+    All items of a channel depend on its account: a missing site has no HTTPS.
+    """
     inherited = {}
     for item in POINT_WEIGHTS:
-        state = states.get(get_parent_item(item), PointState.UNKNOWN)
+        state = states.get(_get_existence_item(item.partition(".")[0]), PointState.UNKNOWN)
         if state not in (PointState.BAD, PointState.WAIVED):
             state = states.get(item, PointState.UNKNOWN)
         inherited[item] = state

@@ -162,10 +162,8 @@ class SsrfGuard:
             refuse_address(f"port {port}", text)
 
 
-@lru_cache(maxsize=1_000)
-def _parse_url(text: str) -> httpx.URL:
-    """Parse a URL. Cached, because parsing takes a tenth of the time of a request (2026-11)."""
-    return httpx.URL(text)
+_parse_url = lru_cache(maxsize=1_000)(httpx.URL)
+"""Parses a URL. Cached, because parsing takes a tenth of the time of a request (2026-11)."""
 
 
 def get_ascii_host(url: httpx.URL) -> str:

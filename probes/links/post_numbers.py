@@ -23,7 +23,10 @@ from probes.links import identify, normalize
 from probes.models.finding import DatePrecision, LinkKind
 
 LINKED_POSTS_FACT = "linked_posts"
-"""The fact of a website with the newest dated post of each account that its page links to."""
+"""The fact of a website with the newest dated post of each account that its page links to.
+
+It is a text, in which spaces separate the posts.
+"""
 
 _SHORTCODE_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _SHORTCODE_VALUES = {digit: value for value, digit in enumerate(_SHORTCODE_DIGITS)}
@@ -170,11 +173,6 @@ def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[Link
     ordered.sort(key=attrgetter("published_at"), reverse=True)
     # the most accounts in the fact. A page with more embeds the posts of many others.
     return ordered[:30]
-
-
-def format_linked_posts(posts: Iterable[LinkedPost]) -> str:
-    """Return posts as the text of a fact, separated by spaces."""
-    return " ".join(map(str, posts))
 
 
 def parse_linked_posts(text: str) -> list[LinkedPost]:

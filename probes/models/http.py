@@ -72,10 +72,6 @@ class ApiCall:
     base_cost: float = 0.0
     cost_per_value: float = 0.0
 
-    def estimate_cost(self, value_count: int) -> float:
-        """Return the highest cost of a request for this many values, in the API's unit."""
-        return self.base_cost + self.cost_per_value * value_count
-
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:

@@ -203,7 +203,9 @@ def parse_soup_elements(page: Page, *names: str) -> BeautifulSoup:
 
 def parse_head_soup(page: Page) -> BeautifulSoup:
     """Parse only the `<head>` with BeautifulSoup. It is cheap for pages of any size."""
-    return _make_soup(_cut_head(decode_body(page)))
+    markup = decode_body(page)  # all of it is parsed if there is no `</head>` or `<body>`
+    head, *_ = re.split(r"</head\s*>|<body[\s>]", markup, maxsplit=1, flags=re.IGNORECASE)
+    return _make_soup(head)
 
 
 def _make_soup(markup: str, strainer: SoupStrainer | None = None) -> BeautifulSoup:
@@ -416,9 +418,3 @@ def _read_date_stamp(element: KeptElement, *, is_after_title: bool) -> Iterator[
 
 _DIGIT = re.compile(r"\d")
 _PUBLISHED_WITH_YEAR = re.compile(r"(?:publi|posted|نشر).{0,80}(?:19|20)\d\d", re.IGNORECASE)
-
-
-def _cut_head(markup: str) -> str:
-    """Return the markup before the body, or all of it if there is no `</head>` or `<body>`."""
-    head_end = re.search(r"</head\s*>|<body[\s>]", markup, re.IGNORECASE)
-    return markup[: head_end.start()] if head_end else markup

@@ -156,15 +156,15 @@ def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates of microdata and microformats for publication, unless they are a list."""
-    stamps = list(filter(_is_creation_stamp, _sort_own_stamps(document)))
+    stamps = [
+        stamp
+        for stamp in _sort_own_stamps(document)
+        if "published" in stamp.hint or "updated" not in stamp.hint
+    ]
     for pattern, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
         values = [stamp.value for stamp in stamps if pattern.search(stamp.hint)]
         if len(set(map(_cut_day, values))) <= MIN_LIST_DATES:
             yield from zip(values, repeat(source))
-
-
-def _is_creation_stamp(stamp: DateStamp) -> bool:
-    return "published" in stamp.hint or "updated" not in stamp.hint
 
 
 _cut_day = itemgetter(slice(10))

@@ -54,9 +54,9 @@ class ApiBudget:
         return min(value_count, int(remaining / call.cost_per_value))
 
     def record_request(self, call: ApiCall, value_count: int) -> None:
-        """Count a request and its cost."""
+        """Count a request and the most that it can cost."""
         self.request_count += 1
-        self.spent = round(self.spent + call.estimate_cost(value_count), 6)
+        self.spent = round(self.spent + call.base_cost + call.cost_per_value * value_count, 6)
 
     def build_refusal(self) -> FetchError:
         """Return the error for a call that is not sent."""

@@ -86,7 +86,8 @@ def main(control_fd: int, memory_bytes: int, *, can_fork: bool) -> None:
     """
     with socket.socket(fileno=control_fd) as control_socket:
         preload_parsers()
-        exclude_modules_from_garbage_collection()
+        gc.collect()
+        gc.freeze()  # loaded modules are not garbage, and each collection would search them
         workers: set[int] = set()
         while sockets := socket.recv_fds(control_socket, 1, 1)[1]:
             workers -= _reap_workers(workers)
@@ -108,12 +109,6 @@ def preload_parsers() -> None:
     channel_registry.list_channels()
     load_suffix_list()
     classifier.load_tables()
-
-
-def exclude_modules_from_garbage_collection() -> None:
-    """Exclude loaded modules from garbage collection, which then takes little time."""
-    gc.collect()
-    gc.freeze()
 
 
 def _reap_workers(workers: set[int]) -> set[int]:

@@ -235,7 +235,8 @@ def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | 
     Return None for an impossible day, for two names of different months, and for a name that is
     another word elsewhere and follows no day.
     """
-    months = set(map(_get_month_number, filter(None, match.group("month", "again"))))
+    names = filter(None, match.group("month", "again"))
+    months = {MONTH_NUMBERS[" ".join(name.split())] for name in names}
     is_other_word = match["month"] in _AMBIGUOUS_MONTHS and not match["day"]
     if len(months) > 1 or is_other_word:
         return None
@@ -244,10 +245,6 @@ def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | 
     if day is not None:
         return _build_timestamp(match, month, int(day) if day.isdigit() else 1)
     return ParsedDate(datetime(int(match["year"]), month, 1, tzinfo=UTC), DatePrecision.MONTH)
-
-
-def _get_month_number(name: str) -> int:
-    return MONTH_NUMBERS[" ".join(name.split())]
 
 
 def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate | None:

@@ -215,10 +215,15 @@ DocumentBuilder = Callable[[Translator], MessageDocument]
 
 
 def render_message(language: str, build_document: DocumentBuilder) -> tuple[str, str]:
-    """Return a message as plain text and as HTML."""
-    plain_text = render_plain_text(build_document(Translator(language)))
-    html = render_html_message(build_document(get_html_translator(language)), language)
-    return plain_text, html
+    """Return a message as plain text, and as HTML for mail programs.
+
+    The HTML is a table with inline styles and no images.
+    """
+    document = build_document(get_html_translator(language))
+    return (
+        render_plain_text(build_document(Translator(language))),
+        render_template("mail/message.html", language, document=document),
+    )
 
 
 def render_plain_text(document: MessageDocument) -> str:
@@ -249,11 +254,6 @@ def collapse_line_breaks(text: str) -> str:
     Names in it may contain line breaks. Non-breaking spaces of French punctuation are kept.
     """
     return " ".join(LINE_BREAKS.split(text.strip()))
-
-
-def render_html_message(document: MessageDocument, language: str) -> str:
-    """Return a message as HTML for mail programs: a table with inline styles and no images."""
-    return render_template("mail/message.html", language, document=document)
 
 
 def shorten_subject(text: str, max_chars: int = MAX_SUBJECT_CHARS) -> str:

@@ -195,7 +195,12 @@ def render_report(
         replies=forms.visible_replies,
         notice=forms.notice,
         build_proposal_anchor=build_proposal_anchor,
-        places=_list_places(view, points),
+        places={  # the fragments at which the result of a form can be shown
+            *(point["anchor"] for point in points),
+            *(f"account-{account.account_id}" for account in view.accounts),
+            *(f"unchecked-{account.account_id}" for account in view.accounts),
+            *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
+        },
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
         question_count=len(load_questions()),
@@ -261,16 +266,6 @@ def build_card(
         "levels": text.describe_level_rise(level_before, view.score.level, translator),
         "fixed": [translator.gap_title(gap.code, gap.channel, "fixed") for gap in fixed],
         "works": list(map(translator.channel_name, working_channels)),
-    }
-
-
-def _list_places(view: AssociationView, points: list[ReportPoint]) -> set[str]:
-    """Return the fragments at which the result of a form can be shown."""
-    return {
-        *(point["anchor"] for point in points),
-        *(f"account-{account.account_id}" for account in view.accounts),
-        *(f"unchecked-{account.account_id}" for account in view.accounts),
-        *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
     }
 
 

@@ -12,7 +12,7 @@ from itertools import count
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from auditor.conclusions.association_view import AccountView, AssociationView, is_waiver_of
+from auditor.conclusions.association_view import AssociationView, is_waiver_of
 from auditor.conclusions.replies import select_completed_steps
 from auditor.conclusions.run_results import index_by_account
 from auditor.conclusions.summary import AssociationFilter, find_account_status, summarize_channel
@@ -320,7 +320,11 @@ def build_channel_details(
             detail = {
                 "account": account,
                 "status": find_account_status(view, account),
-                "gaps": [gap for gap in view.gaps if is_gap_of_account(gap, account)],
+                "gaps": [  # about the account, or the channel as a whole
+                    gap
+                    for gap in view.gaps
+                    if gap.channel == channel and gap.subject in {"", account.key, account.typed}
+                ],
                 "decisions": items_by_account[account.account_id],
                 "outlooks": list(iter_status_outlooks(status, config.confirm)) if status else [],
             }
@@ -334,11 +338,6 @@ def build_channel_details(
         }
         channels.append(channel_detail)
     return channels, items
-
-
-def is_gap_of_account(gap: Gap, account: AccountView) -> bool:
-    """Return True if a gap is about an account, or about the channel as a whole."""
-    return gap.channel == account.channel and gap.subject in {"", account.key, account.typed}
 
 
 def list_events(

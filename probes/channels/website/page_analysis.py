@@ -124,7 +124,7 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
     has_prefix = any(prefix in head for prefix in ("UA-", "G-", "GTM-", "ca-pub-"))
     tracking_id = _TRACKING_ID_PATTERN.search(head) if has_prefix else None
     if newest_posts:
-        facts[post_numbers.LINKED_POSTS_FACT] = post_numbers.format_linked_posts(newest_posts)
+        facts[post_numbers.LINKED_POSTS_FACT] = " ".join(map(str, newest_posts))
     if has_unread_links(document, page):
         facts[LINKS_CUT_FACT] = True
     text_language = language.detect_language(document.text)

@@ -238,21 +238,17 @@ def probe(account: Account) -> ProbeGenerator:
     return _build_present_finding(account, page, channel_page, newest)
 
 
-def _is_youtube_url(url: str) -> bool:
-    is_consent_page = html.get_host(url).startswith("consent.")
-    return channel_registry.find_channel_by_url(url) == NAME and not is_consent_page
-
-
 def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding | None:
     """Return absent only for YouTube's own message about the requested channel, else unknown.
 
     Returns None if the page shows a channel. A sign-in page, the home page or a channel despite the
     message proves nothing.
     """
-    is_channel_page = page.status == 200 and _is_youtube_url(page.url)
+    is_consent_page = html.get_host(page.url).startswith("consent.")
+    is_on_youtube = channel_registry.find_channel_by_url(page.url) == NAME and not is_consent_page
     has_channel = any((channel_page.channel_id, channel_page.has_age_gate))
     is_other_page = any((channel_page.alert, channel_page.is_youtube_home))
-    if is_channel_page and has_channel and not is_other_page:
+    if page.status == 200 and is_on_youtube and has_channel and not is_other_page:
         return None
     wall = interstitials.detect_refusal(page) or Reason.UNREADABLE
     # A page with an alert has little visible text, because the alert is in a script.

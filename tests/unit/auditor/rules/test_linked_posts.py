@@ -16,7 +16,7 @@ from auditor.rules.association import build_rule_context, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
 from auditor.rules.link_reciprocity import POST_NUMBER_SOURCE
-from probes.links.post_numbers import LINKED_POSTS_FACT, LinkedPost, format_linked_posts
+from probes.links.post_numbers import LINKED_POSTS_FACT, LinkedPost
 from probes.models.finding import (
     Activity,
     DatePrecision,
@@ -56,7 +56,7 @@ UNKNOWN = AccountStatus(2, latest_presence=Presence.UNKNOWN, checked_at=NOW)
 
 
 def make_site_status(*posts: LinkedPost) -> AccountStatus:
-    facts = {"viewport": True, LINKED_POSTS_FACT: format_linked_posts(posts)}
+    facts = {"viewport": True, LINKED_POSTS_FACT: " ".join(map(str, posts))}
     finding = Finding(Presence.PRESENT, facts=facts)
     return AccountStatus(
         1,

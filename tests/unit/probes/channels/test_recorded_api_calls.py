@@ -63,7 +63,8 @@ def _get_channel(name: str) -> Any:
 
 def _describe_call(call: ApiCall | None) -> list[Any]:
     assert call is not None
-    return [call.joined_parameter, call.max_values, round(call.estimate_cost(call.max_values), 2)]
+    cost = call.base_cost + call.cost_per_value * call.max_values
+    return [call.joined_parameter, call.max_values, round(cost, 2)]
 
 
 def _play(name: str, situation: Mapping[str, Any]) -> ProbeResult:
