@@ -11,23 +11,35 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import lxml.html
 
 CURL = "curl --silent --parallel --parallel-max 50 --location --max-time 15"
 GZIP_MAGIC = b"\x1f\x8b"
+LINKS_OF_HOST = 5
+"""The links of a host, which follow each other in the file."""
+HOSTS_AT_ONCE = 50
 
 
 def fetch_pages(links: list[str], folder: Path) -> None:
     """Write the page of each link to a file."""
     folder.mkdir()
     lines = ['header = "Accept-Encoding: gzip"']
-    for number, link in enumerate(links):
+    for number, link in enumerate(order_by_turns(links)):
         lines += [f'url = "{link}"', f'output = "{folder / str(number)}"']
     config = folder.with_suffix(".conf")
     config.write_text("\n".join(lines))
     subprocess.run([*CURL.split(), "--config", str(config)], check=True)
+
+
+def order_by_turns(links: list[str]) -> Iterator[str]:
+    """Yield the links of 50 hosts in turns, so that curl needs one connection for each host."""
+    size = LINKS_OF_HOST * HOSTS_AT_ONCE
+    for start in range(0, len(links), size):
+        for turn in range(LINKS_OF_HOST):
+            yield from links[start : start + size][turn::LINKS_OF_HOST]
 
 
 def main() -> None:

@@ -27,7 +27,6 @@ from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import NO_SUCH_HOST_RESPONSE, DemoRun
 from auditor.demo.play import FakeWebProcess, import_demo_spreadsheet, write_demo_config
 from auditor.runs.run import execute_run
-from probes.http.fetcher import Fetcher
 from tests.support.hostile_server.names import NameServer
 
 DNS_SECONDS = 0.03
@@ -49,33 +48,25 @@ class SlowNameServer(NameServer):
     def _says(self, name: str, kind: int) -> Any:
         if name not in self.zone:
             refusal = self._web.find_tunnel_refusal(name, self._demo_run)
-            self.zone[name] = {
-                "A": "NXDOMAIN" if refusal is NO_SUCH_HOST_RESPONSE else [ADDRESS],
-                "AAAA": "NXDOMAIN" if refusal is NO_SUCH_HOST_RESPONSE else [],
-            }
+            exists = refusal is not NO_SUCH_HOST_RESPONSE
+            self.zone[name] = {"A": [ADDRESS], "AAAA": [], "NS": []} if exists else "NXDOMAIN"
         return super()._says(name, kind)
 
 
 @dataclass
 class Night:
-    """The application, and what happened: its fetchers, TLS handshakes and checks.
+    """The application, and what happened: its TLS handshakes and checks.
 
     `handshake_seconds` are the seconds of each TLS handshake, and `checked_at` is when an account
     was checked.
     """
 
     app: App
-    fetchers: list[Fetcher] = field(default_factory=list)
     handshake_seconds: list[float] = field(default_factory=list)
     checked_at: list[float] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)
-
-    def create_fetcher(self, *arguments: Any) -> Fetcher:
-        """Return a fetcher, and remember it."""
-        self.fetchers.append(self.app.create_fetcher(*arguments))
-        return self.fetchers[-1]
 
     def report_progress(self, *_: int) -> None:
         """Remember that an account has been checked."""
@@ -120,7 +111,7 @@ async def measure_night(folder: Path, second_pass_delay: float) -> None:
     print(f"{hosts.total()} requests to {len(hosts)} hosts, most to {hosts.most_common(4)}")
     handshakes = night.handshake_seconds
     print(f"{len(handshakes)} TLS handshakes, {sum(handshakes):.1f} s together")
-    print(f"{names.asked.total()} DNS questions about {len(names.asked)} names")
+    print(f"{names.asked.total()} DNS lookups of {len(+names.asked)} names")
 
 
 EARLIER = datetime(2026, 1, 1, tzinfo=UTC)

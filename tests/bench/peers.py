@@ -59,6 +59,8 @@ def run_floor(farm: Farm, folder: Path) -> tuple[Cost, str]:
     """Return the cost of fetching, parsing and storing alone (`floor.py`), and the pages."""
     script = Path(__file__).with_name("floor.py")
     cost = _measure(farm, folder, RIVAL.with_name("python"), script, "links.txt", "pages")
+    if cost.code:
+        raise RuntimeError(f"floor.py: {cost.code}\n{cost.err[-2000:]}")
     return cost, f"{cost.out.strip()} pages parsed and stored; judges nothing"
 
 

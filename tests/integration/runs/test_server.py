@@ -89,11 +89,14 @@ async def test_page_waits_for_few_stale_summaries_and_service_updates_many(tmp_p
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 0
     stop = asyncio.Event()
     service = asyncio.create_task(refresh_summaries_periodically(app, stop))
-    await asyncio.to_thread(
-        wait_until, lambda: app.store.counts.get_facet_counts().get(ALL_FACET) == len(associations)
-    )
-    stop.set()
-    await service
+    try:
+        await asyncio.to_thread(
+            wait_until,
+            lambda: app.store.counts.get_facet_counts().get(ALL_FACET) == len(associations),
+        )
+    finally:
+        stop.set()
+        await service
     app.store.registry.save_registry([*associations, Association("new", "A new one")], [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 1
     app.store.close()
