@@ -27,15 +27,15 @@ def fetch_pages(links: list[str], folder: Path) -> None:
     """Write the page of each link to a file."""
     folder.mkdir()
     lines = ['header = "Accept-Encoding: gzip"']
-    for number, link in enumerate(order_by_turns(links)):
+    for number, link in enumerate(interleave_hosts(links)):
         lines += [f'url = "{link}"', f'output = "{folder / str(number)}"']
     config = folder.with_suffix(".conf")
     config.write_text("\n".join(lines))
     subprocess.run([*CURL.split(), "--config", str(config)], check=True)
 
 
-def order_by_turns(links: list[str]) -> Iterator[str]:
-    """Yield the links of 50 hosts in turns, so that curl needs one connection for each host."""
+def interleave_hosts(links: list[str]) -> Iterator[str]:
+    """Yield one link of each of 50 hosts, then the next: curl then reuses its connections."""
     size = LINKS_OF_HOST * HOSTS_AT_ONCE
     for start in range(0, len(links), size):
         for turn in range(LINKS_OF_HOST):
